@@ -1,0 +1,1 @@
+"""Exact class activation maps: the split (`split.py`), the layers, the methods."""

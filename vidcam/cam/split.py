@@ -1,0 +1,96 @@
+"""One forward pass that is cut at a layer: no autograd before it, autograd behind it.
+
+The map of a Grad-CAM method needs only the layer's activation A and dY/dA. So the trunk (input to
+layer) runs without a graph, A becomes a fresh leaf, and only the tail (layer to logits) is
+differentiated. What else crosses the cut is a constant for the tail, so dY/dA is that of the full
+backward, not an approximation.
+
+Why a copy on each side of the leaf: an in-place operation behind the layer would overwrite A, and
+one on another path of the trunk would overwrite what the layer returned (2026-11: grad-cam 1.5.7
+has both faults; its map of densenet121's `features` is off by 0.12).
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from vidcam.errors import UsageError
+
+Chooser = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What one pass gives: logits (N, K), activation and dY/dA (N, C, h, w) or None."""
+
+    logits: Tensor
+    activation: Tensor
+    gradient: Tensor | None
+
+
+class LayerError(UsageError):
+    """The layer cannot carry a map."""
+
+
+def forward(
+    net: nn.Module,
+    layer: nn.Module,
+    pixels: Tensor,
+    choose: Chooser | None,
+    tail: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> Cut:
+    """Run `net` on `pixels` (N, 3, S, S), cut at `layer`.
+
+    `choose` maps logits (N, K) to the weights (N, K) of the classes whose scores are explained,
+    None explains nothing. `tail` is a context in which the tail runs. No hook outlives the call.
+    Raises LayerError when the layer is not called just once with a tensor for a result.
+    """
+    leaves: list[Tensor] = []
+    entered: list[AbstractContextManager[object]] = []
+
+    def cut(_module: nn.Module, _inputs: object, output: object) -> Tensor:
+        if leaves:
+            raise LayerError("it is called more than once, so it has no single activation")
+        if not isinstance(output, Tensor):
+            raise LayerError(f"its result is a {type(output).__name__}, not a tensor")
+        context = tail()
+        context.__enter__()
+        entered.append(context)
+        torch.set_grad_enabled(choose is not None)
+        # The tail is a thousandth of the work: f32 there keeps the ranking of close logits.
+        leaf = output.detach().to(torch.float32, copy=True).requires_grad_(choose is not None)
+        leaves.append(leaf)
+        return leaf.clone()
+
+    handle = layer.register_forward_hook(cut)
+    with torch.no_grad():
+        try:
+            logits = net(pixels)
+            if not leaves:
+                raise LayerError("it is not called in a forward pass")
+            gradient = None
+            if choose is not None:
+                gradient = _gradient(logits, leaves[0], choose)
+        finally:
+            handle.remove()
+            for context in entered:
+                context.__exit__(None, None, None)
+    return Cut(logits.detach(), leaves[0].detach(), gradient)
+
+
+def one_hot(classes: Tensor, like: Tensor) -> Tensor:
+    """Weights that pick one class (N,) of each row of `like` (N, K)."""
+    return nn.functional.one_hot(classes, like.shape[1]).to(like.dtype)
+
+
+def _gradient(logits: Tensor, leaf: Tensor, choose: Chooser) -> Tensor:
+    if not logits.requires_grad:
+        raise LayerError("no gradient of the scores reaches it")
+    score = (logits * choose(logits.detach())).sum()
+    (gradient,) = torch.autograd.grad(score, leaf, allow_unused=True)
+    if gradient is None:
+        raise LayerError("no gradient of the scores reaches it")
+    return gradient

@@ -1,0 +1,86 @@
+"""Pixels in, class probabilities and a signed map out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidcam.backends import Backend
+from vidcam.labels import Labels, parse_classes
+from vidcam.models import Model
+from vidcam.options import FileOptions
+from vidcam.types import UNKNOWN_INDEX, Map, Pixels, Score
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the network says of one picture alone.
+
+    `scores` (K,) are softmax probabilities; `map` (h, w) is signed, its positive part the evidence
+    for `cam_class`.
+    """
+
+    scores: NDArray[np.float32]
+    map: Map | None
+    cam_class: int | None
+
+
+class Classifier:
+    """A backend with the rules of the options: which classes compete, which is explained."""
+
+    def __init__(self, model: Model, backend: Backend, options: FileOptions) -> None:
+        self.labels: Labels = model.labels
+        self.backend = backend
+        self.explains = options.cam != "none"
+        self._class = None if options.class_ is None else self.labels.index_of(options.class_)
+        self._masked: NDArray[np.bool_] | None = None
+        if options.classes:
+            competing = list(parse_classes(options.classes, self.labels))
+            self._masked = np.ones(len(self.labels), bool)
+            self._masked[competing] = False
+
+    def __call__(self, pixels: Pixels, explain: bool) -> list[Seen]:
+        """Classify pixels (N, S, S, 3) uint8 RGB; with `explain`, each with its map."""
+        chosen: NDArray[np.int64] = np.empty(0, np.int64)
+
+        def choose(logits: NDArray[np.float32]) -> NDArray[np.int64]:
+            nonlocal chosen
+            if self._class is None:
+                chosen = self._compete(logits).argmax(1)
+            else:
+                chosen = np.full(len(logits), self._class)
+            return chosen
+
+        output = self.backend(pixels, choose if explain and self.explains else None)
+        scores = softmax(self._compete(output.logits))
+        if output.maps is None:
+            return [Seen(row, None, None) for row in scores]
+        return [
+            Seen(row, grid, int(index))
+            for row, grid, index in zip(scores, output.maps, chosen, strict=True)
+        ]
+
+    def top(self, scores: NDArray[np.float32], count: int | None) -> tuple[Score, ...]:
+        """The `count` highest of the scores (K,), best first; None gives all that compete."""
+        limit = len(scores) if self._masked is None else int((~self._masked).sum())
+        count = limit if count is None else min(count, limit)
+        if count == 0:
+            return ()
+        best = np.argpartition(-scores, count - 1)[:count]
+        ranked = best[np.lexsort((best, -scores[best]))]
+        return tuple(self.score(int(index), float(scores[index])) for index in ranked)
+
+    def score(self, index: int, value: float | None) -> Score:
+        """One class with its names."""
+        if index == UNKNOWN_INDEX:
+            return Score(index, self.labels.unknown, "unknown", None)
+        return Score(index, self.labels.shown[index], self.labels.english[index], value)
+
+    def _compete(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        return logits if self._masked is None else np.where(self._masked, -np.inf, logits)
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probabilities over the last axis."""
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    return np.asarray(powers / powers.sum(-1, keepdims=True), np.float32)

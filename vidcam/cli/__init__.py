@@ -1,0 +1,91 @@
+"""The command line: parse, call, exit code. One file a command; nothing heavy at the top."""
+
+import logging
+import sys
+from importlib import import_module
+
+import click
+
+from vidcam import __version__
+from vidcam.errors import VidcamError, redact
+
+COMMANDS = {
+    "file": "Explain a video: labels, scores and heat drawn into a copy that plays anywhere.",
+    "models": "List what --model takes.",
+    "doctor": "Say what this machine has, and what vidcam will use.",
+}
+
+log = logging.getLogger("vidcam")
+
+
+class LazyCommands(click.Group):
+    """Imports a command when it is called, so that --help is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of COMMANDS."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"vidcam.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The help's list, without importing the commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="vidcam")
+def cli() -> None:
+    """Says what a camera or a video shows, and where the network looked."""
+
+
+class Lines(logging.Handler):
+    """Writes each record as one line to what stderr is now (a progress bar may hold it)."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        prefix = "warning: " if record.levelno == logging.WARNING else ""
+        click.echo(f"vidcam: {prefix}{redact(record.getMessage())}", err=True)
+
+
+def main() -> None:
+    """The entry point: runs a command; every failure is one sentence and an exit code."""
+    log.handlers = [Lines()]
+    log.propagate = False
+    log.setLevel(logging.INFO)
+    # FFmpeg's own messages reach Python's logging; vidcam says what matters in its own words.
+    logging.getLogger("libav").setLevel(logging.CRITICAL)
+    try:
+        code = cli.main(standalone_mode=False, auto_envvar_prefix="VIDCAM", prog_name="vidcam")
+    except click.ClickException as error:
+        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
+        hint = f" (see {where} --help)" if where else ""
+        _fail(f"{error.format_message().rstrip('.')}{hint}", error.exit_code)
+    except click.Abort:
+        _fail("interrupted", 130)
+    except VidcamError as error:
+        _fail(str(error), error.exit_code, error)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+    except BrokenPipeError:
+        # The reader of our stdout has gone: nothing left to say, and nobody to say it to.
+        sys.stderr.close()
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - the last resort: no traceback before a user
+        kind = type(error).__name__
+        _fail(f"an error inside vidcam ({kind}: {error}); -v shows where", 1, error)
+    sys.exit(code or 0)
+
+
+def _fail(message: str, code: int, error: BaseException | None = None) -> None:
+    if error is not None and log.isEnabledFor(logging.DEBUG):
+        import traceback
+
+        click.echo("".join(traceback.format_exception(error)), err=True)
+    click.echo(f"vidcam: {redact(message)}", err=True)
+    sys.exit(code)

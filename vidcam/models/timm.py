@@ -1,0 +1,41 @@
+"""timm's networks with their published weights, as `timm:NAME`."""
+
+from functools import cache
+
+from vidcam.errors import SourceError
+from vidcam.labels import IMAGENET_CLASSES, Labels
+from vidcam.models import BUILTIN, Model
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """The names of timm's networks that have published weights."""
+    import timm
+
+    return tuple(timm.list_models(pretrained=True))
+
+
+def load(name: str, languages: tuple[str, ...]) -> Model:
+    """A network with its published weights, fetched on first use. Raises SourceError."""
+    import timm
+    from timm.data import ImageNetInfo, infer_imagenet_subset, resolve_model_data_config
+
+    try:
+        net = timm.create_model(name, pretrained=True)
+    except Exception as error:
+        raise SourceError(
+            f"the weights of timm:{name} could not be loaded ({error}); "
+            f"--model {BUILTIN} needs no download"
+        ) from error
+    config = resolve_model_data_config(net)
+    size = config["input_size"][1]
+    mean, std = (tuple(255 * value for value in config[key]) for key in ("mean", "std"))
+    if net.num_classes == IMAGENET_CLASSES:
+        labels = Labels.of_imagenet(languages)
+    else:
+        subset = infer_imagenet_subset(net)
+        known = ImageNetInfo(subset).label_descriptions() if subset else ()
+        labels = Labels.of_names(
+            known or (str(index) for index in range(net.num_classes)), languages
+        )
+    return Model(f"timm:{name}", net, labels, size, mean, std, None, config["crop_pct"])

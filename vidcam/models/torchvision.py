@@ -1,0 +1,36 @@
+"""torchvision's classification networks with their published weights."""
+
+from functools import cache
+
+from vidcam.errors import SourceError
+from vidcam.labels import IMAGENET_CLASSES, Labels
+from vidcam.models import BUILTIN, Model
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """The names of torchvision's classification networks."""
+    from torchvision import models
+
+    return tuple(models.list_models(module=models))
+
+
+def load(name: str, languages: tuple[str, ...]) -> Model:
+    """A network with its default weights, fetched on first use. Raises SourceError."""
+    from torchvision import models
+
+    weights = models.get_model_weights(name).DEFAULT
+    try:
+        net = models.get_model(name, weights=weights)
+    except OSError as error:
+        raise SourceError(
+            f"the weights of {name} could not be downloaded ({error}); "
+            f"--model {BUILTIN} needs no download"
+        ) from error
+    preset = weights.transforms()
+    size, resize = preset.crop_size[0], preset.resize_size[0]
+    mean, std = (tuple(255 * value for value in values) for values in (preset.mean, preset.std))
+    categories = weights.meta["categories"]
+    imagenet = len(categories) == IMAGENET_CLASSES
+    labels = Labels.of_imagenet(languages) if imagenet else Labels.of_names(categories, languages)
+    return Model(name, net, labels, size, mean, std, None, min(1.0, size / resize))

@@ -1,0 +1,127 @@
+"""The Python side of `vidcam file`: load once, then stream or run any number of sources."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from vidcam.backends import load_backend
+from vidcam.classifier import Classifier
+from vidcam.models import load_model
+from vidcam.options import FileOptions, from_mapping
+from vidcam.pipeline import Pipeline, drive
+from vidcam.prepare import Geometry
+from vidcam.sinks import Sink
+from vidcam.sources import Source, open_source
+from vidcam.types import Result, RunStats
+
+# Measured on real pictures shown as 16:9 frames: docs/fit.md.
+VIDEO_FIT = "stretch"
+
+
+class Session:
+    """A loaded model with its engine and options."""
+
+    def __init__(self, options: FileOptions) -> None:
+        """Load the model. Raises UsageError, or SourceError when weights cannot be fetched."""
+        self.options = options
+        self.model = load_model(options)
+        self.backend = load_backend(self.model, options, options)
+        self.classifier = Classifier(self.model, self.backend, options)
+        fit = options.fit or self.model.fit or VIDEO_FIT
+        self.geometry = Geometry(self.model.size, fit, self.model.crop_share, options.roi)
+
+    def pipeline(self, source: Source) -> Pipeline:
+        """A pipeline over one source. Raises UsageError when its region leaves nothing."""
+        self.geometry.region(source.info.width, source.info.height)
+        return Pipeline(source, self.classifier, self.geometry, self.options)
+
+    def results(self, source: Source) -> Iterator[Result]:
+        """The result of every frame, in order; closes the source."""
+        pipeline = self.pipeline(source)
+        try:
+            for item in pipeline:
+                if isinstance(item, Result):
+                    yield item
+        finally:
+            pipeline.stop()
+            pipeline.join()
+            source.close()
+
+    def run(
+        self,
+        source: Source,
+        sinks: Sequence[Sink],
+        progress: Callable[[RunStats], None] | None = None,
+        started: Callable[[Pipeline], None] | None = None,
+    ) -> RunStats:
+        """Explain a whole source into the sinks; closes source and sinks, whatever happens."""
+        pipeline = None
+        try:
+            pipeline = self.pipeline(source)
+            if started:
+                started(pipeline)
+            return drive(pipeline, source, sinks, self.options, progress)
+        except BaseException as error:
+            if pipeline is None:
+                for sink in sinks:
+                    sink.close(error)
+            raise
+        finally:
+            source.close()
+
+
+def stream(source: str | Path, **options: Any) -> Iterator[Result]:
+    """Iterate the results of a video, one a frame, in order.
+
+        for result in vidcam.stream("clip.mp4", lang="en", topk=3):
+            print(result.frame.time_s, result.prediction.topk[0].label)
+
+    `source` is a path, an http(s) URL or `lavfi:GRAPH`; the keywords are the fields of
+    `FileOptions`. `result.frame.picture` is an `av.VideoFrame` in yuv420p, `result.prediction.cam`
+    the map (h, w) float32 in [0, 1] over the rectangle `result.prediction.crop` of the picture.
+    Raises SourceError (exit code 3 of the command) and UsageError at the first step.
+    """
+    parsed: FileOptions = from_mapping(FileOptions, options.items())
+    opened = open_source(str(source), parsed, audio=False)
+    try:
+        session = Session(parsed)
+    except BaseException:
+        opened.close()
+        raise
+    yield from session.results(opened)
+
+
+def run(
+    source: str | Path | Source,
+    sinks: str | Path | Sink | Sequence[str | Path | Sink],
+    options: FileOptions | None = None,
+    *,
+    overwrite: bool = False,
+) -> RunStats:
+    """Explain `source` into one or more sinks: paths of video files, or Sink objects.
+
+        stats = vidcam.run("clip.mp4", "out.mp4", vidcam.FileOptions(lang="ja", cam="layercam"))
+
+    Returns the counts and times. Raises UsageError, SourceError, SourceLost or OutputError; no
+    file is left under a final name then.
+    """
+    from vidcam.sinks.file import VideoFileSink
+
+    options = options or FileOptions()
+    given = sinks if isinstance(sinks, Sequence) and not isinstance(sinks, str) else [sinks]
+    opened = source
+    if isinstance(opened, str | Path):
+        opened = open_source(str(opened), options, options.audio)
+    targets: list[Sink] = []
+    try:
+        for sink in given:
+            if isinstance(sink, str | Path):
+                sink = VideoFileSink(sink, options, overwrite)
+            targets.append(sink)
+        session = Session(options)
+    except BaseException as error:
+        for target in targets:
+            target.close(error)
+        opened.close()
+        raise
+    return session.run(opened, targets)

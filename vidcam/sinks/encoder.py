@@ -1,0 +1,138 @@
+"""Containers and encoders: what this FFmpeg has, and whether a choice of them works."""
+
+import io
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import av
+from av.codec import Codec, CodecContext
+
+from vidcam.errors import OutputError, UnknownName, UsageError
+from vidcam.options import EncodeOptions
+
+# Both take x264's names of presets; other encoders have their own, or none.
+X264_FAMILY = {"libx264", "libx264rgb", "libx265"}
+USUAL_SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".m4v", ".avi", ".ts", ".gif")
+PROBE_PX = 256
+
+
+def check_output(path: Path, options: EncodeOptions) -> None:
+    """Raise UsageError or OutputError when this container and encoder cannot work together."""
+    format_name = muxer_of(path)
+    codec = encoder(options.encoder)
+    with av.open(io.BytesIO(), "w", format=format_name) as container:
+        held = container.supported_codecs
+        usual = container.default_video_codec
+    if codec.canonical_name not in held:
+        raise UsageError(
+            f"{path.suffix} cannot hold {codec.canonical_name}; "
+            f"write .mp4 or .mkv, or take --encoder {_encoder_for(usual)}"
+        )
+    context: Any = CodecContext.create(options.encoder, "w")
+    context.width = context.height = PROBE_PX
+    configure(context, options)
+    context.time_base = 1 / context.framerate
+    try:
+        context.open()
+    except (av.FFmpegError, OSError, ValueError) as error:
+        if options.encoder in X264_FAMILY or options.encoder_option:
+            raise UsageError(
+                f"--encoder {options.encoder} refuses --preset {options.preset} --crf "
+                f"{options.crf} {_listed(options)}({error})"
+            ) from error
+        raise OutputError(
+            f"--encoder {options.encoder} does not run on this machine ({error}); "
+            "libx264 runs everywhere"
+        ) from error
+
+
+def configure(context: Any, options: EncodeOptions) -> None:
+    """Set quality, threads, pixel format and the user's options. Raises UnknownName."""
+    known = context.supported_options
+    private = {option.name for option in known.private}
+    names = private | {option.name for option in known.generic}
+    values: dict[str, str] = {}
+    if "crf" in private:
+        values["crf"] = str(options.crf)
+        context.bit_rate = 0
+    if options.encoder in X264_FAMILY or (
+        "preset" in private and options.preset != EncodeOptions.preset
+    ):
+        values["preset"] = options.preset
+    for name, value in options.encoder_option:
+        if name not in names:
+            raise UnknownName(f"option of {options.encoder}", name, sorted(names))
+        values[name] = value
+    context.options = values
+    context.pix_fmt = pixel_format(context.codec)
+    context.framerate = context.framerate or 25
+    # PyAV's default gives x264 sliced threads, which cost quality and speed.
+    context.thread_type = "FRAME"
+
+
+def pixel_format(codec: Codec) -> str:
+    """The encoder's pixel format: yuv420p where it has it."""
+    names = [pixel.name for pixel in codec.video_formats or ()]
+    for name in ("yuv420p", "yuvj420p"):
+        if not names or name in names:
+            return name
+    return names[0]
+
+
+def encoder(name: str) -> Codec:
+    """The video encoder of a name. Raises UnknownName."""
+    try:
+        codec = Codec(name, "w")
+    except av.codec.codec.UnknownCodecError:
+        raise UnknownName("encoder", name, encoders()) from None
+    if codec.type != "video":
+        raise UnknownName("video encoder", name, encoders())
+    return codec
+
+
+@cache
+def encoders() -> tuple[str, ...]:
+    """The names of all video encoders."""
+    found = []
+    for name in sorted(av.codecs_available):
+        try:
+            codec = Codec(name, "w")
+        except av.codec.codec.UnknownCodecError:
+            continue
+        if codec.type == "video" and not name.endswith("_v4l2m2m"):
+            found.append(codec.name)
+    return tuple(found)
+
+
+@cache
+def muxers() -> dict[str, str]:
+    """`{suffix: muxer}` of every container that this FFmpeg writes."""
+    by_suffix: dict[str, str] = {}
+    for name in sorted(av.formats_available):
+        try:
+            muxer = av.ContainerFormat(name, "w")
+        except ValueError:
+            continue
+        for extension in muxer.extensions:
+            by_suffix.setdefault(f".{extension}", name)
+    return by_suffix | {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm",
+                        ".avi": "avi", ".ts": "mpegts", ".m4v": "mp4", ".gif": "gif"}  # fmt: skip
+
+
+def muxer_of(path: Path) -> str:
+    """The muxer of a file name. Raises UnknownName or UsageError."""
+    suffix = path.suffix.lower()
+    if not suffix:
+        raise UsageError(f"{path}: a name without an ending; write {path}.mp4")
+    if suffix not in muxers():
+        raise UnknownName("container", suffix, [*USUAL_SUFFIXES, *muxers()])
+    return muxers()[suffix]
+
+
+def _encoder_for(codec: str) -> str:
+    return {"vp9": "libvpx-vp9", "vp8": "libvpx", "av1": "libsvtav1"}.get(codec, codec)
+
+
+def _listed(options: EncodeOptions) -> str:
+    return "".join(f"--encoder-option {k}={v} " for k, v in options.encoder_option)

@@ -1,0 +1,37 @@
+"""Files that appear under their name only when they are whole."""
+
+from pathlib import Path
+
+from vidcam.errors import OutputError, UsageError
+
+
+class PartialFile:
+    """`NAME.partial.EXT` beside the target, renamed to it on `commit`."""
+
+    def __init__(self, target: str | Path, overwrite: bool) -> None:
+        """Check the target before any work is done. Raises UsageError or OutputError."""
+        self.target = Path(target)
+        self.path = self.target.with_name(f"{self.target.stem}.partial{self.target.suffix}")
+        check_target(self.target, overwrite)
+        try:
+            self.path.open("wb").close()
+        except OSError as error:
+            raise OutputError(f"{self.target}: {(error.strerror or str(error)).lower()}") from error
+
+    def commit(self) -> None:
+        """Give the file its name."""
+        self.path.replace(self.target)
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        self.path.unlink(missing_ok=True)
+
+
+def check_target(target: Path, overwrite: bool) -> None:
+    """Raise UsageError when a file of this name cannot or must not be written."""
+    if not target.parent.is_dir():
+        raise UsageError(f"{target}: folder {target.parent} does not exist; make it first")
+    if target.is_dir():
+        raise UsageError(f"{target}: is a folder")
+    if target.exists() and not overwrite:
+        raise UsageError(f"{target} exists already; -y replaces it")

@@ -1,0 +1,112 @@
+"""JSON lines and CSV: one record per frame. docs/records.md says what each field is."""
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, TextIO
+
+import av
+
+from vidcam.errors import OutputError
+from vidcam.sinks.partial import PartialFile
+from vidcam.types import AudioPacket, Result, StreamInfo
+
+CSV_HEADER = ("source", "frame", "time_s", "rank", "index", "label", "label_en", "score")
+
+
+def record(result: Result) -> dict[str, Any]:
+    """A result in the form of the JSON lines."""
+    frame, prediction = result.frame, result.prediction
+    cam = None
+    if prediction.cam_class is not None:
+        cam = {"class": prediction.cam_class, "fresh": prediction.cam_fresh}
+    return {
+        "source": frame.source,
+        "frame": frame.index,
+        "time_s": round(frame.time_s, 6),
+        "topk": [score.as_record() for score in prediction.topk],
+        "shown": [score.as_record() for score in prediction.shown],
+        "cam": cam,
+        "crop": prediction.crop.as_list(),
+    }
+
+
+def rows(result: Result) -> Iterator[tuple[Any, ...]]:
+    """A result as rows of the CSV, one a rank."""
+    frame = result.frame
+    for rank, score in enumerate(result.prediction.topk, 1):
+        fields = score.as_record().values()
+        yield (frame.source, frame.index, f"{frame.time_s:.6f}", rank, *fields)
+
+
+class Written(Protocol):
+    """A text file that takes one result after another."""
+
+    def __call__(self, result: Result) -> None:
+        """Write a result."""
+        ...
+
+
+def json_lines(stream: TextIO) -> Written:
+    """Writes results to `stream` as JSON lines."""
+
+    def write(result: Result) -> None:
+        stream.write(json.dumps(record(result), ensure_ascii=False) + "\n")
+
+    return write
+
+
+def csv_rows(stream: TextIO) -> Written:
+    """Writes results to `stream` as CSV, after its header."""
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(CSV_HEADER)
+
+    def write(result: Result) -> None:
+        writer.writerows(rows(result))
+
+    return write
+
+
+class RecordSink:
+    """Hands each result to a writer; the file behind it may serve several runs."""
+
+    def __init__(self, write: Written) -> None:
+        self._write = write
+
+    def open(self, info: StreamInfo) -> None:
+        """As `Sink`."""
+
+    def frame(self, picture: av.VideoFrame, result: Result) -> None:
+        """As `Sink`."""
+        self._write(result)
+
+    def audio(self, packet: AudioPacket) -> None:
+        """As `Sink`."""
+
+    def close(self, error: BaseException | None = None) -> None:
+        """As `Sink`."""
+
+
+@contextmanager
+def record_file(
+    name: str, make: Callable[[TextIO], Written], overwrite: bool, encoding: str = "utf-8"
+) -> Iterator[Written]:
+    """A writer on stdout (`-`) or on a file that gets its name when the block ends well.
+
+    Raises UsageError, or OutputError when writing fails.
+    """
+    if name == "-":
+        yield make(sys.stdout)
+        sys.stdout.flush()
+        return
+    partial = PartialFile(name, overwrite)
+    try:
+        with partial.path.open("w", encoding=encoding, newline="") as stream:
+            yield make(stream)
+    except OSError as error:
+        if getattr(error, "exit_code", None):
+            raise
+        raise OutputError(f"{name}: {(error.strerror or str(error)).lower()}") from error
+    partial.commit()

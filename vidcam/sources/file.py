@@ -1,0 +1,273 @@
+"""A video file or an http(s) URL: every frame in order, upright, with its time and its sound."""
+
+import logging
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import av
+from av.container import InputContainer
+
+from vidcam.errors import SourceError, SourceLost, UsageError, redact
+from vidcam.options import ReadOptions
+from vidcam.sources.inputs import is_url, name_of
+from vidcam.types import AudioPacket, Frame, StreamInfo
+from vidcam.yuv import Normaliser
+
+if TYPE_CHECKING:
+    from vidcam.sources import Item
+
+log = logging.getLogger("vidcam")
+
+OPEN_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 10.0
+# So many failed reads in a row, without a packet between them, are the end of the file.
+MOST_FAILED_READS = 50
+FALLBACK_RATE = Fraction(25)
+# FFmpeg "plays" text files as terminal art; nobody means that.
+NO_VIDEO_FORMATS = {"tty", "bin", "xbin", "idf", "adf"}
+MICROSECONDS = Fraction(1, 1_000_000)
+
+
+class FileSource:
+    """Frames and sound packets of one file. Times count from its start (or from `--start`)."""
+
+    def __init__(self, uri: str, options: ReadOptions, audio: bool = True) -> None:
+        """Open `uri` and decode its first frame. Raises SourceError or UsageError."""
+        self.name = name_of(uri)
+        self.corrupt = 0
+        self._uri = uri
+        self._options = options
+        self._container = self._open()
+        try:
+            self._video = self._video_track()
+            self._audio = self._container.streams.best("audio") if audio else None
+            self._video.thread_type = "AUTO"
+            self._time_base: Fraction = self._video.time_base or Fraction(1, 90_000)
+            self._rate = self._video.average_rate or self._video.guessed_rate or FALLBACK_RATE
+            self._normaliser = Normaliser()
+            self._frames_read = 0
+            self._last_pts: int | None = None
+            self._end_s: float | None = options.duration
+            self._offset_s = self._start_offset()
+            self._items = self._read()
+            self._waiting: list[Item] = []
+            self.info = self._info(self._first_frame())
+        except BaseException:
+            self.close()
+            raise
+
+    def __iter__(self) -> "Iterator[Item]":
+        while self._waiting:
+            yield self._waiting.pop(0)
+        yield from self._items
+
+    def close(self) -> None:
+        """As `Source`."""
+        self._container.close()
+
+    def _open(self) -> InputContainer:
+        timeout = (OPEN_TIMEOUT_S, READ_TIMEOUT_S) if is_url(self._uri) else None
+        return self._opened(self._uri, timeout=timeout)
+
+    def _opened(self, file: str, **arguments: Any) -> InputContainer:
+        try:
+            container: InputContainer = av.open(file, "r", metadata_errors="ignore", **arguments)
+        except (av.FFmpegError, OSError) as error:
+            raise SourceError(f"{redact(self._uri)}: {_reason(error)}") from error
+        if container.format.name in NO_VIDEO_FORMATS:
+            container.close()
+            raise SourceError(f"{redact(self._uri)}: is not a video")
+        return container
+
+    def _video_track(self) -> Any:
+        tracks = [s for s in self._container.streams.video if not _is_cover(s)]
+        if not tracks:
+            raise SourceError(f"{redact(self._uri)}: has no video track")
+        if self._options.track is not None:
+            if self._options.track >= len(tracks):
+                raise UsageError(
+                    f"--track {self._options.track}: {self.name} has video tracks 0 to "
+                    f"{len(tracks) - 1}"
+                )
+            return tracks[self._options.track]
+        best = self._container.streams.best("video")
+        return best if best in tracks else tracks[0]
+
+    def _start_offset(self) -> float:
+        """The container's time, in seconds, that becomes 0."""
+        offset_s = float((self._container.start_time or 0) * MICROSECONDS)
+        if self._options.start:
+            offset_s += self._options.start
+            try:
+                self._container.seek(int(offset_s * 1_000_000))
+            except av.FFmpegError as error:
+                log.warning("%s: cannot seek (%s): reads from the start", self.name, error)
+        return offset_s
+
+    def _first_frame(self) -> Frame:
+        for item in self._items:
+            self._waiting.append(item)
+            if isinstance(item, Frame):
+                return item
+        where = f" from {self._options.start:g} s on" if self._options.start else ""
+        raise SourceError(f"{redact(self._uri)}: holds no frame that can be decoded{where}")
+
+    def _info(self, first: Frame) -> StreamInfo:
+        duration = self._container.duration
+        duration_s = float(duration * MICROSECONDS) if duration else None
+        frames = self._video.frames or None
+        if duration_s is not None:
+            duration_s -= self._options.start
+            if self._options.duration is not None:
+                duration_s = min(duration_s, self._options.duration)
+            if frames is None or self._options.start or self._options.duration is not None:
+                frames = max(1, round(duration_s * self._rate))
+        if self._options.max_frames is not None:
+            frames = min(frames or self._options.max_frames, self._options.max_frames)
+        aspect = self._video.sample_aspect_ratio or Fraction(1)
+        if self._rotated:
+            aspect = 1 / aspect
+        return StreamInfo(
+            name=self.name,
+            uri=redact(self._uri),
+            width=first.picture.width,
+            height=first.picture.height,
+            rate=Fraction(self._rate),
+            time_base=self._time_base,
+            frames=frames,
+            duration_s=duration_s,
+            audio=self._audio,
+            sample_aspect_ratio=Fraction(aspect),
+        )
+
+    def _read(self) -> "Iterator[Item]":
+        for packet in self._packets():
+            if packet.stream is self._video:
+                for picture in self._decoded(packet):
+                    frame = self._frame(picture)
+                    if frame is not None:
+                        yield frame
+            else:
+                sound = self._sound(packet)
+                if sound is not None:
+                    yield sound
+            if self._done(packet):
+                return
+        self._check_end()
+
+    def _packets(self) -> Iterator[Any]:
+        streams = [stream for stream in (self._video, self._audio) if stream is not None]
+        failed = 0
+        packets = self._container.demux(*streams)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except (av.error.InvalidDataError, ValueError) as error:
+                self.corrupt += 1
+                failed += 1
+                if failed > MOST_FAILED_READS:
+                    log.warning("%s: unreadable from here (%s)", self.name, error)
+                    return
+                packets = self._container.demux(*streams)
+                continue
+            except (av.FFmpegError, OSError) as error:
+                raise SourceLost(f"{self.info.uri}: broke off: {_reason(error)}") from error
+            failed = 0
+            yield packet
+
+    def _decoded(self, packet: Any) -> list[av.VideoFrame]:
+        try:
+            return list(packet.decode())
+        except av.FFmpegError:
+            # A corrupt packet is not the end: the decoder goes on with the next.
+            self.corrupt += 1
+            return []
+
+    def _frame(self, picture: av.VideoFrame) -> Frame | None:
+        options = self._options
+        if options.max_frames is not None and self._frames_read >= options.max_frames:
+            return None
+        pts = self._shifted_pts(picture)
+        if pts < 0 and options.start:
+            return None
+        time_s = float(pts * self._time_base)
+        if options.duration is not None and time_s >= options.duration - 1e-9:
+            return None
+        if picture.is_corrupt:
+            self.corrupt += 1
+        self._rotated = picture.rotation % 180 != 0
+        upright = self._normaliser(picture, picture.rotation % 360)
+        upright.pts, upright.time_base = pts, self._time_base
+        upright.pict_type = 0
+        self._last_pts = pts
+        self._frames_read += 1
+        if self._frames_read == options.max_frames:
+            frame_s = float(1 / self._rate)
+            self._end_s = min(time_s + frame_s, self._end_s if self._end_s else float("inf"))
+        return Frame(upright, self.name, self._frames_read - 1, time.monotonic())
+
+    def _shifted_pts(self, picture: av.VideoFrame) -> int:
+        """Presentation time in the track's unit from the start, always after the last frame's."""
+        step = max(1, round(1 / (self._rate * self._time_base)))
+        pts = picture.pts if picture.pts is not None else picture.dts
+        if pts is None:
+            return 0 if self._last_pts is None else self._last_pts + step
+        shifted = pts - round(self._offset_s / self._time_base)
+        if self._last_pts is not None and shifted <= self._last_pts:
+            return self._last_pts + 1
+        return int(shifted)
+
+    def _sound(self, packet: Any) -> AudioPacket | None:
+        if packet.dts is None or packet.pts is None:
+            return None
+        shift = round(self._offset_s / packet.time_base)
+        time_s = float((packet.pts - shift) * packet.time_base)
+        if (self._options.start and time_s < 0) or (self._end_s and time_s >= self._end_s):
+            return None
+        packet.pts -= shift
+        packet.dts -= shift
+        return AudioPacket(packet, self.name)
+
+    def _done(self, packet: Any) -> bool:
+        """Whether all that was asked for has been read, the sound that lags behind included."""
+        if self._end_s is None or packet.dts is None:
+            return False
+        beyond_s = float(packet.dts * packet.time_base) - self._offset_s - self._end_s
+        wanted = self._options.max_frames
+        video_done = beyond_s >= 0 or (wanted is not None and self._frames_read >= wanted)
+        # Sound is stored at most a second away from the pictures that it belongs to.
+        return video_done and (self._audio is None or beyond_s >= 1.0)
+
+    def _check_end(self) -> None:
+        if self._options.max_frames or self._last_pts is None or not self.info.duration_s:
+            return
+        read_s = float(self._last_pts * self._time_base) + 1 / float(self._rate)
+        missing_s = self.info.duration_s - read_s
+        if missing_s <= max(1.0, 0.05 * self.info.duration_s):
+            return
+        text = f"ended after {read_s:.1f} of {self.info.duration_s:.1f} s"
+        if is_url(self._uri) and not self._uri.startswith("lavfi:"):
+            raise SourceLost(f"{self.info.uri}: {text}")
+        log.warning("%s: %s: what could be read is written", self.name, text)
+
+
+def _is_cover(stream: Any) -> bool:
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def _reason(error: Exception) -> str:
+    """Why opening or reading failed, in words of the user's."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, IsADirectoryError):
+        return "is a folder"
+    if isinstance(error, PermissionError):
+        return "permission denied"
+    if isinstance(error, av.error.InvalidDataError | EOFError):
+        return "is not a video, or is damaged at its start"
+    if isinstance(error, TimeoutError | av.error.ExitError):
+        return f"no answer within {OPEN_TIMEOUT_S:g} s"
+    return (getattr(error, "strerror", None) or str(error)).lower()

@@ -1,0 +1,132 @@
+"""What changes slowly: the shown scores and the heat of one source, frame after frame.
+
+A network looks at each frame alone, so its scores tremble and the scale of its maps jumps. Shown
+scores are smoothed exponentially. Maps are divided by a running scale, which rises at once and
+falls slowly, and then smoothed; so heat neither flickers nor is noise stretched to full heat.
+Both start anew at a scene cut, heat also when the explained class changes.
+"""
+
+from math import exp
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidcam.classifier import Classifier, Seen
+from vidcam.options import FileOptions
+from vidcam.types import UNKNOWN_INDEX, Map, Pixels, Prediction, Rect, Score
+
+HEAT_TIME_S = 0.25
+SCALE_TIME_S = 2.0
+# Mean difference of two neighbouring thumbnails, in levels of 255, that is a cut and no motion.
+CUT_LEVELS = 30.0
+CUT_SAMPLING = 8
+# Positive evidence below this share of the map's largest magnitude is rounding and noise.
+LEAST_EVIDENCE = 0.05
+SMALLEST = float(np.finfo(np.float32).tiny)
+
+
+def evidence(signed: Map) -> Map:
+    """The positive part of a signed map; all zero where it is negligible."""
+    positive: Map = np.maximum(signed, np.float32(0))
+    if float(positive.max()) <= LEAST_EVIDENCE * float(np.abs(signed).max()):
+        return np.zeros_like(positive)
+    return positive
+
+
+def normalise(signed: Map) -> Map:
+    """The evidence of one map alone, scaled to [0, 1]."""
+    positive = evidence(signed)
+    return positive / np.float32(max(float(positive.max()), SMALLEST))
+
+
+class SteadyHeat:
+    """Maps of one source on a running scale, smoothed over time."""
+
+    def __init__(self) -> None:
+        self._map: Map | None = None
+        self._scale = 0.0
+        self._class: int | None = None
+
+    def reset(self) -> None:
+        """Forget what was: the next map stands for itself."""
+        self._map = None
+
+    def __call__(self, signed: Map, cam_class: int, elapsed_s: float) -> Map:
+        """The map (h, w) in [0, 1] to show after `elapsed_s` since the last one."""
+        positive = evidence(signed)
+        peak = float(positive.max())
+        if self._map is None or cam_class != self._class:
+            self._scale, self._class = peak, cam_class
+            self._map = self._scaled(positive)
+            return self._map
+        self._scale = max(peak, self._scale * exp(-elapsed_s / SCALE_TIME_S))
+        weight = 1 - exp(-elapsed_s / HEAT_TIME_S)
+        self._map = self._map + np.float32(weight) * (self._scaled(positive) - self._map)
+        return self._map
+
+    def _scaled(self, positive: Map) -> Map:
+        scaled = positive / np.float32(max(self._scale, SMALLEST))
+        return np.asarray(np.minimum(scaled, 1), np.float32)
+
+
+class SceneCuts:
+    """Says of each frame's model pixels whether a new scene begins."""
+
+    def __init__(self) -> None:
+        self._last: NDArray[np.int16] | None = None
+
+    def __call__(self, pixels: Pixels) -> bool:
+        """True when (S, S, 3) uint8 differs from the last by more than motion does."""
+        thumbnail = pixels[::CUT_SAMPLING, ::CUT_SAMPLING].astype(np.int16)
+        last, self._last = self._last, thumbnail
+        return last is not None and float(np.abs(thumbnail - last).mean()) > CUT_LEVELS
+
+
+class Timeline:
+    """Turns what the network saw into predictions, for one source, in order of time."""
+
+    def __init__(self, classifier: Classifier, options: FileOptions) -> None:
+        self._classifier = classifier
+        self._options = options
+        self._cuts = SceneCuts()
+        self._heat = SteadyHeat()
+        self._smooth: NDArray[np.float32] | None = None
+        self._time_s = 0.0
+        self._heat_time_s = 0.0
+        self._cam: Map | None = None
+        self._cam_class: int | None = None
+
+    def __call__(self, seen: Seen, pixels: Pixels, time_s: float, crop: Rect) -> Prediction:
+        """The prediction of a frame at `time_s` whose model pixels are (S, S, 3)."""
+        if self._cuts(pixels):
+            self._smooth = self._cam = None
+            self._heat.reset()
+        fresh = seen.map is not None and seen.cam_class is not None
+        if seen.map is not None and seen.cam_class is not None:
+            if self._options.cam_raw:
+                self._cam = normalise(seen.map)
+            else:
+                elapsed_s = max(0.0, time_s - self._heat_time_s)
+                self._cam = self._heat(seen.map, seen.cam_class, elapsed_s)
+            self._cam_class, self._heat_time_s = seen.cam_class, time_s
+        topk = self._classifier.top(seen.scores, self._options.topk)
+        shown = self._shown(self._smoothed(seen.scores, time_s))
+        cam_class = self._cam_class if self._cam is not None else None
+        return Prediction(topk, shown, crop, self._cam, cam_class, fresh)
+
+    def _smoothed(self, scores: NDArray[np.float32], time_s: float) -> NDArray[np.float32]:
+        if self._smooth is None or not self._options.smoothing:
+            self._smooth = scores
+        else:
+            weight = 1 - exp(-max(0.0, time_s - self._time_s) / self._options.smoothing)
+            self._smooth = self._smooth + np.float32(weight) * (scores - self._smooth)
+        self._time_s = time_s
+        return self._smooth
+
+    def _shown(self, scores: NDArray[np.float32]) -> tuple[Score, ...]:
+        top = self._classifier.top(scores, self._options.topk)
+        threshold = self._options.threshold
+        kept = tuple(score for score in top if (score.score or 0.0) >= threshold)
+        if top and not kept:
+            return (self._classifier.score(UNKNOWN_INDEX, None),)
+        return kept
