@@ -63,4 +63,4 @@ class TextMasks:
 
 def line_height(size_px: int) -> int:
     """Height of a line's mask: room for ascenders, CJK boxes and descenders."""
-    return round(size_px * 1.3)
+    return round(size_px * 1.36)
