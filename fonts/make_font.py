@@ -3,9 +3,9 @@
     apt-get install fonts-noto-cjk && pip install fonttools
     python fonts/make_font.py /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc
 
-The repertoire is the union of the national standards, not of today's labels, so that a user's own
-classes draw as well: ASCII, Latin-1, Latin Extended-A, punctuation, GB 2312, Big5, JIS X 0208 and
-the hangul of KS X 1001.
+The repertoire is the union of the national standards, so that a user's own classes draw as well:
+ASCII, Latin-1, Latin Extended-A, punctuation, GB 2312, Big5, JIS X 0208 and KS X 1001; and what the
+labels of vidcam use beyond them.
 """
 
 import sys
@@ -13,8 +13,10 @@ from pathlib import Path
 
 from fontTools import subset
 from fontTools.ttLib import TTCollection
+from fontTools.ttLib.tables._c_m_a_p import CmapSubtable
 
 TARGET = Path(__file__).with_name("NotoSansCJKsc-Regular-subset.otf")
+LABELS = Path(__file__).parents[1] / "vidcam" / "labels"
 FAMILY = "Noto Sans CJK SC"
 
 
@@ -36,7 +38,17 @@ def repertoire() -> set[int]:
     points = {*range(0x20, 0x7F), *range(0xA0, 0x180), *range(0x2010, 0x2040), 0x20AC, 0x2122}
     for codec in ("gb2312", "big5", "shift_jis", "euc_kr"):
         points |= characters_of(codec)
+    for path in LABELS.glob("*.txt"):
+        points.update(map(ord, path.read_text("utf-8")))
     return points
+
+
+def _as_format_12(names: dict[int, str]) -> CmapSubtable:
+    """One cmap of all; 20,000 scattered code points overflow a table of the usual format 4."""
+    table = CmapSubtable.newSubtable(12)
+    table.platformID, table.platEncID, table.language = 3, 10, 0
+    table.cmap = names
+    return table
 
 
 def main(collection: str) -> None:
@@ -47,8 +59,7 @@ def main(collection: str) -> None:
     subsetter = subset.Subsetter(options)
     subsetter.populate(unicodes=repertoire())
     subsetter.subset(font)
-    # 20,000 scattered code points overflow a format 4 table; every shaper reads format 12.
-    font["cmap"].tables = [table for table in font["cmap"].tables if table.format != 4]
+    font["cmap"].tables = [_as_format_12(font.getBestCmap())]
     font.save(TARGET)
     size_mb = TARGET.stat().st_size / 1e6
     sys.stderr.write(f"{TARGET.name}: {font['maxp'].numGlyphs} glyphs, {size_mb:.1f} MB\n")

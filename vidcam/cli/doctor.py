@@ -46,8 +46,6 @@ def _versions() -> Iterator[Line]:
     from vidcam import __version__
 
     yield OK, f"vidcam {__version__}, Python {platform.python_version()}, {platform.platform()}"
-    if sys.version_info < (3, 11):
-        yield MISSING, "vidcam needs Python 3.11 or newer"
     found = []
     for package in PACKAGES:
         try:
@@ -126,6 +124,9 @@ def _font() -> Iterator[Line]:
         yield MISSING, f"the bundled font is not at {path}: install vidcam anew, or use --font"
         return
     font = Font(path)
+    if not font.characters:
+        yield MISSING, f"{path} has no characters: install vidcam anew, or use --font"
+        return
     yield OK, f"{path.name}, {len(font.characters)} characters"
 
 
