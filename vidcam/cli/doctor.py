@@ -58,15 +58,14 @@ def _versions() -> Iterator[Line]:
 def _device() -> Iterator[Line]:
     import torch
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    from vidcam.backends.torch import choose_device, choose_precision
+    from vidcam.backends.torch import available_cores, choose_device, choose_precision
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         has_cuda = torch.cuda.is_available()
     device = choose_device("auto")
     precision = choose_precision("auto", device)
-    yield OK, f"will use {device} in {precision}; {cores} CPU cores"
+    yield OK, f"will use {device} in {precision}; {available_cores()} CPU cores"
     if has_cuda:
         for number in range(torch.cuda.device_count()):
             facts = torch.cuda.get_device_properties(number)

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from vidcam import yuv
 from vidcam.overlays import Planes
@@ -128,10 +130,11 @@ def _compose(rect: Rect, layers: tuple[Pixels, ...], matrix: int, full: bool) ->
     return Panel(rect, (keeps[0], keeps[1], keeps[2]), (adds[0], adds[1], adds[2]))
 
 
-def _halve(plane: np.ndarray) -> np.ndarray:
-    halves = plane.reshape(plane.shape[0] // 2, 2, plane.shape[1] // 2, 2)
-    return np.asarray(halves.mean((1, 3)))
+def _halve(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    size = plane.shape[1] // 2, plane.shape[0] // 2
+    half: NDArray[np.float32] = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+    return half
 
 
-def _bytes(plane: np.ndarray) -> Pixels:
+def _bytes(plane: NDArray[np.float32]) -> Pixels:
     return np.asarray(np.rint(plane).clip(0, 255), np.uint8)
