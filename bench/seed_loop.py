@@ -29,7 +29,7 @@ TEXT_PX = 28
 
 
 def seed_loop(source: Path, target: Path, frames: int | None = None) -> dict[str, float]:
-    """Explain `source` into `target` the notebooks' way; returns frames and seconds, start apart."""
+    """Explain `source` into `target` the notebooks' way; frames and seconds, start-up apart."""
     model = load_model(FileOptions())
     prepare = transforms.Compose(
         [
@@ -45,7 +45,8 @@ def seed_loop(source: Path, target: Path, frames: int | None = None) -> dict[str
         parameter.requires_grad_(True)
     cam = GradCAM(model=model.net, target_layers=[model.net.bn2])
     capture = cv2.VideoCapture(str(source))
-    width, height = capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
+    width = capture.get(cv2.CAP_PROP_FRAME_WIDTH)
+    height = capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
     size = int(width), int(height)
     rate = capture.get(cv2.CAP_PROP_FPS)
     writer = cv2.VideoWriter(str(target), cv2.VideoWriter_fourcc(*"mp4v"), rate, size)

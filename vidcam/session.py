@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vidcam.backends import load_backend
 from vidcam.classifier import Classifier
 from vidcam.models import load_model
 from vidcam.options import FileOptions, from_mapping
-from vidcam.pipeline import Pipeline, drive
+from vidcam.pipeline import AUTO_BATCH, Pipeline, drive
 from vidcam.prepare import Geometry
 from vidcam.sinks import Sink
 from vidcam.sources import Source, open_source
@@ -29,6 +31,9 @@ class Session:
         self.classifier = Classifier(self.model, self.backend, options)
         fit = options.fit or self.model.fit or VIDEO_FIT
         self.geometry = Geometry(self.model.size, fit, self.model.crop_share, options.roi)
+        # The first call of each shape builds the kernels: here, so that no frame waits for it.
+        shape = (options.batch or AUTO_BATCH, self.model.size, self.model.size, 3)
+        self.classifier(np.zeros(shape, np.uint8), explain=True)
 
     def pipeline(self, source: Source) -> Pipeline:
         """A pipeline over one source. Raises UsageError when its region leaves nothing."""

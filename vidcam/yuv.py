@@ -33,7 +33,9 @@ def planes(picture: av.VideoFrame) -> tuple[Pixels, Pixels, Pixels]:
 
 def copy_tags(source: av.VideoFrame, target: av.VideoFrame) -> av.VideoFrame:
     """`target` with the time and the colour tags of `source`."""
-    target.pts, target.time_base = source.pts, source.time_base
+    target.pts = source.pts
+    if source.time_base is not None:
+        target.time_base = source.time_base
     target.colorspace, target.color_range = source.colorspace, source.color_range
     target.color_primaries, target.color_trc = source.color_primaries, source.color_trc
     return target
