@@ -1,6 +1,8 @@
 """Small clips for tests, made with PyAV, and the way back: their packets and pictures."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -103,6 +105,8 @@ def make_clip(
     last_duration: int | None = None,
     matrix: int = 2,
     full: bool = False,
+    primaries: int = 2,
+    transfer: int = 2,
     aspect: Fraction | None = None,
     picture: Callable[..., Planes] = scene,
     sound: Sequence[str] = (),
@@ -128,26 +132,37 @@ def make_clip(
                 context.bit_rate = 4_000_000
             context.time_base = time_base
             context.colorspace, context.color_range = matrix, FULL if full else LIMITED
+            context.color_primaries, context.color_trc = primaries, transfer
             if aspect:
                 context.sample_aspect_ratio = aspect
             videos.append(stream)
+        if tracks:
+            for stream in videos[:-1]:
+                stream.disposition = 0
+            stream.disposition = av.stream.Disposition.default
         sounds = [_sound_track(container, name, sound_rate) for name in sound]
         for n, time in enumerate(pts):
             for stream in videos:
                 frame = picture_of(picture(n, stream.width, stream.height, full), pix_fmt)
                 frame.pts, frame.time_base = time, time_base
                 frame.colorspace, frame.color_range = matrix, FULL if full else LIMITED
-                if last_duration and n == len(pts) - 1:
-                    frame.duration = last_duration
-                container.mux(stream.encode(frame))
+                frame.color_primaries, frame.color_trc = primaries, transfer
+                _mux(container, stream.encode(frame), pts[-1], last_duration)
             for number, stream in enumerate(sounds):
                 _hum(container, stream, float((time + 1) * time_base), 330 * (number + 1))
         for stream in videos:
-            container.mux(stream.encode(None))
+            _mux(container, stream.encode(None), pts[-1], last_duration)
         for number, stream in enumerate(sounds):
             _hum(container, stream, sound_s or 0.0, 330 * (number + 1))
             container.mux(stream.encode(None))
     return path
+
+
+def _mux(container, packets, last_pts: int, last_duration: int | None) -> None:
+    for packet in packets:
+        if last_duration and packet.pts == last_pts:
+            packet.duration = last_duration
+        container.mux(packet)
 
 
 def _sound_track(container, name: str, rate: int):
@@ -251,3 +266,20 @@ def mean_errors(one: av.VideoFrame, other: av.VideoFrame) -> list[float]:
     """Mean difference of Y, U and V, in levels."""
     pairs = zip(planes_of(one), planes_of(other), strict=True)
     return [float(np.abs(a - b).mean()) for a, b in pairs]
+
+
+@contextmanager
+def said(level: int = logging.WARNING) -> Iterator[list[str]]:
+    """What vidcam logs in the block, from a level on; works whatever handlers a test has set."""
+    lines: list[str] = []
+    handler = logging.Handler(level)
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    log = logging.getLogger("vidcam")
+    before = log.level
+    log.addHandler(handler)
+    log.setLevel(level)
+    try:
+        yield lines
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)

@@ -107,23 +107,36 @@ def parse_key_value(text: str) -> tuple[str, str]:
 class ModelOptions:
     """Which network, on what, with which names."""
 
-    model: str = option("efficientnet_lite0", "Network: name, timm:NAME or a checkpoint.")
+    model: str = option(
+        "efficientnet_lite0", "Network: a name, timm:NAME or a checkpoint.", metavar="NAME|FILE"
+    )
     labels: str | None = option(
-        None, "Label file, one a line, instead of the model's.", kind="file"
+        None, "Label file, one a line, instead of the model's.", metavar="FILE", kind="file"
     )
     lang: tuple[str, ...] = option(
-        ("zh",), f"Languages of the labels: {', '.join(LANGUAGES)}.", parse=parse_languages
+        ("zh",),
+        f"Languages of the labels: {', '.join(LANGUAGES)}.",
+        parse=parse_languages,
+        metavar="LIST",
     )
-    classes: str | None = option(None, "Only these classes compete: a,b,c or a file.")
+    classes: str | None = option(
+        None, "Only these classes compete: a,b,c or a file.", metavar="LIST|FILE"
+    )
     fit: str | None = option(
         None, "How a picture becomes the network's square.", choices=FITS, kind="fit"
     )
     device: str = option("auto", "auto, cpu, cuda[:N] or mps.", parse=parse_device)
     backend: str = option(
-        "auto", "Engine.", choices=("auto", "torch", "compile", "openvino"), kind="backend"
+        "auto",
+        "Engine of the network.",
+        choices=("auto", "torch", "compile", "openvino"),
+        kind="backend",
     )
     precision: str = option(
-        "auto", "Arithmetic.", choices=("auto", "f32", "bf16", "fp16"), kind="precision"
+        "auto",
+        "Arithmetic of the network.",
+        choices=("auto", "f32", "bf16", "fp16"),
+        kind="precision",
     )
     batch: int | None = option(None, "Pictures in one call of the network.", minimum=1, maximum=512)
 
@@ -137,12 +150,17 @@ class CamOptions:
 
     cam: str = option("gradcam", "Method of the heatmap.", choices=VIDEO_CAMS, kind="method")
     cam_every: int = option(1, "Explain every Nth classified frame.", minimum=1)
-    layer: str | None = option(None, "Layer that is explained: a module path.")
+    layer: str | None = option(None, "Layer that is explained: a module path.", metavar="PATH")
     class_: str | None = option(
-        None, "Class that is explained: index or name; else each frame's top.", flags=("--class",)
+        None,
+        "Class that is explained: index or name; else each frame's top.",
+        flags=("--class",),
+        metavar="CLASS",
     )
     alpha: float = option(0.5, "Opacity of the heat.", minimum=0, maximum=1)
-    colormap: str = option("jet", "Colours of the heat.", choices=COLORMAPS, kind="colormap")
+    colormap: str = option(
+        "jet", "Colours of the heat, by OpenCV's name.", choices=COLORMAPS, kind="colormap"
+    )
     cam_raw: bool = option(False, "Plain map of each frame: no running scale, no smoothing.")
 
 
@@ -163,7 +181,7 @@ class ShowOptions:
         "overlay", "One picture, or the original beside it.",
         choices=("overlay", "side-by-side"), kind="layout",
     )  # fmt: skip
-    font: str | None = option(None, "Font file for the labels.", kind="file")
+    font: str | None = option(None, "Font file for the labels.", metavar="FILE", kind="file")
 
 
 @dataclass(frozen=True, kw_only=True)

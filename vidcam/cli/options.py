@@ -9,6 +9,9 @@ import click
 from vidcam.errors import UsageError
 from vidcam.options import Spec, check_value, specs
 
+# A longer list of choices is named in the help's own words.
+MOST_LISTED = 12
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -58,34 +61,32 @@ def verbosity(command: Command) -> Command:
 
 def _option(name: str, default: Any, spec: Spec) -> Callable[[Command], Command]:
     flags = spec.flags or ("--" + name.replace("_", "-"),)
-    help_text = spec.help
-    if spec.choices:
-        help_text += f" [{'|'.join(spec.choices) if len(spec.choices) < 12 else 'OpenCV names'}]"
     if isinstance(default, bool):
-        return click.option(*flags, name, is_flag=True, default=default, help=help_text,
-                            show_default="/" in flags[0])  # fmt: skip
+        return click.option(*flags, name, is_flag=True, default=default, help=spec.help)
     is_number = spec.minimum is not None
     base: click.ParamType[Any] = click.STRING
     if is_number:
         base = click.FLOAT if isinstance(default, float) else click.INT
-        if spec.maximum is not None:
-            help_text += f" [{spec.minimum:g} to {spec.maximum:g}]"
     return click.option(
         *flags,
         name,
         type=Parsed(spec, base, flags[0]),
-        metavar=spec.metavar or ("N" if is_number else "TEXT"),
+        metavar=spec.metavar or ("N" if is_number else "NAME"),
         default=() if spec.multiple else default,
         multiple=spec.multiple,
-        show_default=_shown(default),
-        help=help_text,
+        help=_help(default, spec),
     )
 
 
-def _shown(default: Any) -> str | bool:
-    if isinstance(default, tuple):
-        return ",".join(default) if default else False
-    return str(default) if default is not None else False
+def _help(default: Any, spec: Spec) -> str:
+    parts = [spec.help]
+    if 0 < len(spec.choices) < MOST_LISTED:
+        parts.append(f"One of {', '.join(spec.choices)}.")
+    if spec.minimum is not None and spec.maximum is not None:
+        parts.append(f"{spec.minimum:g} to {spec.maximum:g}.")
+    if default not in (None, ()):
+        parts.append(f"Default: {','.join(default) if isinstance(default, tuple) else default}.")
+    return " ".join(parts)
 
 
 def _verbose(_ctx: click.Context, _param: click.Parameter, value: bool) -> None:

@@ -38,7 +38,7 @@ def load_checkpoint(path: Path, languages: tuple[str, ...]) -> Model:
     arch, labels = payload["arch"], [str(label) for label in payload["labels"]]
     net, defaults = create(arch, len(labels))
     values = defaults | {key: payload[key] for key in defaults if payload.get(key) is not None}
-    if values["fit"] not in FITS:
+    if values["fit"] is not None and values["fit"] not in FITS:
         raise UnknownName(f"fit in {path}", str(values["fit"]), FITS)
     try:
         net.load_state_dict(payload["state_dict"])
@@ -54,7 +54,7 @@ def create(arch: str, classes: int) -> tuple["nn.Module", dict[str, Any]]:
 
     preset: dict[str, Any] = {
         "size": 224, "mean": IMAGENET_MEAN, "std": IMAGENET_STD,
-        "fit": "crop", "crop_share": 0.875, "layer": None,
+        "fit": None, "crop_share": 0.875, "layer": None,
     }  # fmt: skip
     if arch == BUILTIN:
         return builtin.create(classes), preset | {"mean": builtin.MEAN, "std": builtin.STD}
