@@ -22,6 +22,7 @@ __all__ = [
     "UsageError",
     "VidcamError",
     "redact",
+    "system_reason",
 ]
 
 
@@ -72,6 +73,11 @@ class Interrupted(VidcamError, KeyboardInterrupt):
     """The user, or SIGTERM, asked for the end."""
 
     exit_code = 130
+
+
+def system_reason(error: BaseException) -> str:
+    """Why the system or FFmpeg refused, in its own words: "no space left on device"."""
+    return (getattr(error, "strerror", None) or str(error)).strip().rstrip(".").lower()
 
 
 def redact(text: str) -> str:

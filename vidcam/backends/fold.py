@@ -16,14 +16,15 @@ TOLERANCE = 1e-3
 def fold_batchnorm(net: nn.Module, sample: Tensor, keep: str | None) -> nn.Module:
     """A copy of `net` (eval mode) with every foldable BatchNorm2d folded; `net` stays as it is.
 
-    A convolution named `keep` stays, because its own output is asked for. Pairs are found by
+    A module named `keep` stays what it is, because its own output is asked for. Pairs are found by
     watching one forward pass of `sample` (1, 3, S, S): the norm's input is the convolution's
     output. The copy's logits are then compared; where they differ, `net` itself is returned.
     """
     pairs = _pairs(net, sample)
     folded = copy.deepcopy(net)
     for conv_name, norm_name in pairs:
-        if conv_name != keep:
+        # `keep` may be a part of the norm: timm's carries its activation.
+        if keep is None or (conv_name != keep and not keep.startswith(f"{norm_name}.")):
             _fold(folded, conv_name, norm_name)
     with torch.no_grad():
         expected, got = net(sample), folded(sample)

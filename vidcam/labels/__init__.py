@@ -6,7 +6,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from vidcam.errors import UnknownName, UsageError
+from vidcam.errors import UnknownName, UsageError, system_reason
 from vidcam.options import LANGUAGES
 
 IMAGENET_CLASSES = 1000
@@ -84,5 +84,5 @@ def parse_classes(text: str, labels: Labels) -> tuple[int, ...]:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
-        return (error.strerror or str(error)).lower()
+        return system_reason(error)
     return "is not UTF-8 text"

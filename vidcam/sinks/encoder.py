@@ -8,12 +8,16 @@ from typing import Any
 import av
 from av.codec import Codec, CodecContext
 
-from vidcam.errors import OutputError, UnknownName, UsageError
+from vidcam.errors import OutputError, UnknownName, UsageError, system_reason
 from vidcam.options import EncodeOptions
 
 # Both take x264's names of presets; other encoders have their own, or none.
 X264_FAMILY = {"libx264", "libx264rgb", "libx265"}
 USUAL_SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".m4v", ".avi", ".ts", ".gif")
+X264_PRESETS = (
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
+    "placebo",
+)  # fmt: skip
 PROBE_PX = 256
 
 
@@ -21,6 +25,8 @@ def check_output(path: Path, options: EncodeOptions) -> None:
     """Raise UsageError or OutputError when this container and encoder cannot work together."""
     format_name = muxer_of(path)
     codec = encoder(options.encoder)
+    if options.encoder in X264_FAMILY and options.preset not in X264_PRESETS:
+        raise UnknownName("preset", options.preset, X264_PRESETS)
     with av.open(io.BytesIO(), "w", format=format_name) as container:
         held = container.supported_codecs
         usual = container.default_video_codec
@@ -39,10 +45,10 @@ def check_output(path: Path, options: EncodeOptions) -> None:
         if options.encoder in X264_FAMILY or options.encoder_option:
             raise UsageError(
                 f"--encoder {options.encoder} refuses --preset {options.preset} --crf "
-                f"{options.crf} {_listed(options)}({error})"
+                f"{options.crf} {_listed(options)}({system_reason(error)})"
             ) from error
         raise OutputError(
-            f"--encoder {options.encoder} does not run on this machine ({error}); "
+            f"--encoder {options.encoder} does not run on this machine ({system_reason(error)}); "
             "libx264 runs everywhere"
         ) from error
 

@@ -9,7 +9,7 @@ from typing import Any
 import av
 from av.container import OutputContainer
 
-from vidcam.errors import Interrupted, OutputError, UsageError
+from vidcam.errors import Interrupted, OutputError, UsageError, system_reason
 from vidcam.options import EncodeOptions
 from vidcam.sinks.check import Tally, check_file
 from vidcam.sinks.encoder import check_output, configure, muxer_of
@@ -158,5 +158,4 @@ class _Writing:
         if isinstance(error, av.FFmpegError | OSError) and not isinstance(
             error, OutputError | UsageError
         ):
-            reason = (getattr(error, "strerror", None) or str(error)).lower()
-            raise OutputError(f"{self._target}: {reason}") from error
+            raise OutputError(f"{self._target}: {system_reason(error)}") from error

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vidcam.errors import OutputError, UsageError
+from vidcam.errors import OutputError, UsageError, system_reason
 
 
 class PartialFile:
@@ -16,7 +16,7 @@ class PartialFile:
         try:
             self.path.open("wb").close()
         except OSError as error:
-            raise OutputError(f"{self.target}: {(error.strerror or str(error)).lower()}") from error
+            raise OutputError(f"{self.target}: {system_reason(error)}") from error
 
     def commit(self) -> None:
         """Give the file its name."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TextIO
 
 import av
 
-from vidcam.errors import OutputError
+from vidcam.errors import OutputError, system_reason
 from vidcam.sinks.partial import PartialFile
 from vidcam.types import AudioPacket, Result, StreamInfo
 
@@ -108,5 +108,5 @@ def record_file(
     except OSError as error:
         if getattr(error, "exit_code", None):
             raise
-        raise OutputError(f"{name}: {(error.strerror or str(error)).lower()}") from error
+        raise OutputError(f"{name}: {system_reason(error)}") from error
     partial.commit()

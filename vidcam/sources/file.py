@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import av
 from av.container import InputContainer
 
-from vidcam.errors import SourceError, SourceLost, UsageError, redact
+from vidcam.errors import SourceError, SourceLost, UsageError, redact, system_reason
 from vidcam.options import ReadOptions
 from vidcam.sources.inputs import is_url, name_of
 from vidcam.types import AudioPacket, Frame, StreamInfo
@@ -179,6 +179,10 @@ class FileSource:
             yield packet
 
     def _decoded(self, packet: Any) -> list[av.VideoFrame]:
+        if packet.is_corrupt:
+            # Cut off by the end of the file: a threaded decoder would lose its last frames on it.
+            self.corrupt += 1
+            return []
         try:
             return list(packet.decode())
         except av.FFmpegError:
@@ -270,4 +274,4 @@ def _reason(error: Exception) -> str:
         return "is not a video, or is damaged at its start"
     if isinstance(error, TimeoutError | av.error.ExitError):
         return f"no answer within {OPEN_TIMEOUT_S:g} s"
-    return (getattr(error, "strerror", None) or str(error)).lower()
+    return system_reason(error)
