@@ -43,6 +43,8 @@ def command(inputs: tuple[str, ...], output: str | None, overwrite: bool, jsonl:
     options = FileOptions(**given)
     if output is None and jsonl is None and csv is None:
         raise UsageError("nothing to write: give -o OUT.mp4, --jsonl FILE or --csv FILE")
+    if jsonl is not None and jsonl == csv:
+        raise UsageError(f"--jsonl and --csv both go to {jsonl}: give each its own")
     from vidcam.sources.inputs import expand
 
     uris = expand(inputs)

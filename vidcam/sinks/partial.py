@@ -33,5 +33,14 @@ def check_target(target: Path, overwrite: bool) -> None:
         raise UsageError(f"{target}: folder {target.parent} does not exist; make it first")
     if target.is_dir():
         raise UsageError(f"{target}: is a folder")
+    if is_special(target):
+        raise UsageError(
+            f"{target}: is a device or a pipe, which a video file cannot be written to"
+        )
     if target.exists() and not overwrite:
         raise UsageError(f"{target} exists already; -y replaces it")
+
+
+def is_special(path: Path) -> bool:
+    """Whether a name is taken by a device, pipe or socket, which must never be renamed over."""
+    return path.exists() and not path.is_file() and not path.is_dir()

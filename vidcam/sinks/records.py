@@ -2,16 +2,20 @@
 
 import csv
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 import av
 
-from vidcam.errors import OutputError, system_reason
-from vidcam.sinks.partial import PartialFile
+from vidcam.errors import Interrupted, OutputError, VidcamError, system_reason
+from vidcam.sinks.partial import PartialFile, is_special
 from vidcam.types import AudioPacket, Result, StreamInfo
+
+log = logging.getLogger("vidcam")
 
 CSV_HEADER = ("source", "frame", "time_s", "rank", "index", "label", "label_en", "score")
 
@@ -93,7 +97,7 @@ class RecordSink:
 def record_file(
     name: str, make: Callable[[TextIO], Written], overwrite: bool, encoding: str = "utf-8"
 ) -> Iterator[Written]:
-    """A writer on stdout (`-`) or on a file that gets its name when the block ends well.
+    """A writer on stdout (`-`), a pipe, or a file that gets its name when the block ends well.
 
     Raises UsageError, or OutputError when writing fails.
     """
@@ -101,12 +105,32 @@ def record_file(
         yield make(sys.stdout)
         sys.stdout.flush()
         return
-    partial = PartialFile(name, overwrite)
+    partial = None if is_special(Path(name)) else PartialFile(name, overwrite)
+    path = partial.path if partial else Path(name)
     try:
-        with partial.path.open("w", encoding=encoding, newline="") as stream:
-            yield make(stream)
+        with path.open("w", encoding=encoding, newline="") as stream:
+            write = make(stream)
+
+            def guarded(result: Result) -> None:
+                with _writing(name):
+                    write(result)
+
+            yield guarded
+    except BaseException as error:
+        if partial and isinstance(error, Interrupted):
+            log.warning("%s keeps the records so far", partial.path)
+        elif partial:
+            partial.discard()
+        raise
+    if partial:
+        partial.commit()
+
+
+@contextmanager
+def _writing(name: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        if getattr(error, "exit_code", None):
+        if isinstance(error, VidcamError):
             raise
         raise OutputError(f"{name}: {system_reason(error)}") from error
-    partial.commit()
