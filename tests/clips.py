@@ -139,8 +139,8 @@ def make_clip(
         if tracks:
             for stream in videos[:-1]:
                 stream.disposition = 0
-            stream.disposition = av.stream.Disposition.default
-        sounds = [_sound_track(container, name, sound_rate) for name in sound]
+            videos[-1].disposition = av.stream.Disposition.default
+        sounds = [sound_track(container, name, sound_rate) for name in sound]
         for n, time in enumerate(pts):
             for stream in videos:
                 frame = picture_of(picture(n, stream.width, stream.height, full), pix_fmt)
@@ -149,11 +149,11 @@ def make_clip(
                 frame.color_primaries, frame.color_trc = primaries, transfer
                 _mux(container, stream.encode(frame), pts[-1], last_duration)
             for number, stream in enumerate(sounds):
-                _hum(container, stream, float((time + 1) * time_base), 330 * (number + 1))
+                hum(container, stream, float((time + 1) * time_base), 330 * (number + 1))
         for stream in videos:
             _mux(container, stream.encode(None), pts[-1], last_duration)
         for number, stream in enumerate(sounds):
-            _hum(container, stream, sound_s or 0.0, 330 * (number + 1))
+            hum(container, stream, sound_s or 0.0, 330 * (number + 1))
             container.mux(stream.encode(None))
     return path
 
@@ -165,14 +165,15 @@ def _mux(container, packets, last_pts: int, last_duration: int | None) -> None:
         container.mux(packet)
 
 
-def _sound_track(container, name: str, rate: int):
+def sound_track(container, name: str, rate: int = SOUND_RATE):
+    """A stereo sound track for `hum`."""
     stream = container.add_stream(name, rate=rate, layout="stereo")
     stream.codec_context.options = {"strict": "experimental"}
     stream.metadata["hum_samples"] = "0"
     return stream
 
 
-def _hum(container, stream, until_s: float, hertz: int) -> None:
+def hum(container, stream, until_s: float, hertz: int) -> None:
     """Encode a tone up to `until_s`, in pieces of the encoder's size."""
     context = stream.codec_context
     done = int(stream.metadata["hum_samples"])

@@ -209,7 +209,8 @@ def test_ten_bits_become_eight_at_the_same_levels():
     for plane in picture.planes:
         rows = np.frombuffer(plane, "<u2").reshape(plane.height, -1)
         rows[:, : plane.width] = levels[: plane.height, : plane.width]
-    out = yuv.Normaliser()(tagged(picture), 0)
+    tagged(picture).color_range = ColorRange.MPEG
+    out = yuv.Normaliser()(picture, 0)
     assert out.format.name == "yuv420p" and tags(out) == tags(picture)
     for plane in yuv.planes(out):
         expected = levels[: plane.shape[0], : plane.shape[1]] / 4
@@ -238,13 +239,19 @@ def test_rgb_becomes_the_matrix_of_its_height_and_is_tagged_so(pixel_format, hei
     assert np.abs(rgb_of_picture(out, matrix) - rgb).mean() < 2
 
 
-def test_a_grey_picture_has_no_colour():
-    picture = av.VideoFrame(96, 64, "gray")
-    luma = np.frombuffer(picture.planes[0], np.uint8).reshape(64, -1)
-    luma[:] = np.arange(luma.shape[1]) + 16
-    picture.color_range = ColorRange.MPEG
-    y, u, v = yuv.planes(yuv.Normaliser()(picture, 0))
-    assert np.abs(y.astype(int) - luma[:, :96]).max() <= 1
+@pytest.mark.parametrize("color_range", [ColorRange.MPEG, ColorRange.JPEG])
+@pytest.mark.parametrize("pixel_format", ["gray", "gray10le"])
+def test_a_grey_picture_keeps_its_levels_and_has_no_colour(pixel_format, color_range):
+    # HEVC without chroma comes as grey in limited range; swscale takes all grey for full range.
+    picture = av.VideoFrame(96, 64, pixel_format)
+    ten_bits = pixel_format != "gray"
+    rows = np.frombuffer(picture.planes[0], "<u2" if ten_bits else "u1").reshape(64, -1)
+    rows[:] = (np.arange(rows.shape[1]) + 16) * (4 if ten_bits else 1)
+    picture.color_range = color_range
+    out = yuv.Normaliser()(picture, 0)
+    y, u, v = yuv.planes(out)
+    assert out.color_range == color_range
+    assert np.abs(y - (np.arange(96) + 16.0)).max() <= 1
     assert np.abs(np.stack([u, v]).astype(int) - 128).max() <= 1
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from clips import (
     decode,
+    hum,
     make_clip,
     mean_errors,
     packets,
@@ -17,6 +18,7 @@ from clips import (
     read,
     said,
     scene,
+    sound_track,
     turn_clockwise,
 )
 
@@ -74,9 +76,7 @@ def test_every_usual_codec_and_pixel_format_is_read(tmp_path, name):
     [("a.gif", "gif", "rgb8"), ("a.mp4", "libx264rgb", "rgb24"), ("a.mkv", "libx264", "gray")],
 )
 def test_palettes_rgb_and_grey_are_read(tmp_path, name, encoder, pix_fmt):
-    clip = make_clip(
-        tmp_path / name, frames=5, encoder=encoder, pix_fmt=pix_fmt, picture=quadrants
-    )
+    clip = make_clip(tmp_path / name, frames=5, encoder=encoder, pix_fmt=pix_fmt, picture=quadrants)
     frames = read(clip)
     assert len(frames) == 5
     for frame in frames:
@@ -166,13 +166,11 @@ def test_a_cover_picture_is_no_video(tmp_path):
         cover = container.add_stream("mjpeg", rate=1)
         cover.width, cover.height, cover.pix_fmt = 64, 64, "yuvj420p"
         cover.disposition = av.stream.Disposition.attached_pic
+        sound = sound_track(container, "aac")
         picture = picture_of(scene(0, 64, 64), "yuvj420p")
         picture.pts, picture.time_base, picture.color_range = 0, Fraction(1), 2
         container.mux(cover.encode(picture))
-        sound = container.add_stream("aac", rate=48000)
-        silence = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp", "stereo")
-        silence.sample_rate, silence.pts, silence.time_base = 48000, 0, Fraction(1, 48000)
-        container.mux(sound.encode(silence))
+        hum(container, sound, until_s=1.0, hertz=440)
         container.mux(sound.encode(None))
     with pytest.raises(SourceError, match="has no video track"):
         read(path)
@@ -290,7 +288,7 @@ def test_pictures_that_end_before_the_file_does_are_no_loss(tmp_path, what):
 def test_start_duration_and_max_frames_cut_frames_and_sound_alike(tmp_path, options, first, count):
     clip = make_clip(tmp_path / "a.mp4", frames=72, sound=("aac",),
                      options={"preset": "medium", "g": "20"})  # fmt: skip
-    items, source = items_of(clip, **options)
+    items, _ = items_of(clip, **options)
     frames = [item for item in items if isinstance(item, Frame)]
     start_s = options.get("start", 0.0)
     expected_s = [(first + n) / 24 - start_s for n in range(count)]

@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
@@ -107,21 +107,29 @@ def record_file(
         return
     partial = None if is_special(Path(name)) else PartialFile(name, overwrite)
     path = partial.path if partial else Path(name)
+    with _writing(name):
+        stream = path.open("w", encoding=encoding, newline="")
     try:
-        with path.open("w", encoding=encoding, newline="") as stream:
+        with _writing(name):
             write = make(stream)
 
-            def guarded(result: Result) -> None:
-                with _writing(name):
-                    write(result)
+        def guarded(result: Result) -> None:
+            with _writing(name):
+                write(result)
 
-            yield guarded
+        yield guarded
+        with _writing(name):
+            stream.flush()
     except BaseException as error:
         if partial and isinstance(error, Interrupted):
             log.warning("%s keeps the records so far", partial.path)
         elif partial:
             partial.discard()
         raise
+    finally:
+        # What could not be flushed has been reported above.
+        with suppress(OSError):
+            stream.close()
     if partial:
         partial.commit()
 
