@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_yuv import noise, tags
+from test_yuv import noise, picture_of, soft, tags
 
 from vidcam import yuv
 from vidcam.compositor import Compositor
@@ -78,30 +78,28 @@ def test_time_and_colour_tags_stay_on_the_composed_picture(layout):
 
 def test_the_labels_lie_over_the_heat():
     both, labels_only = (
-        Compositor(FileOptions(alpha=1.0, cam=cam))(result_of(noise(640, 360)))
+        Compositor(FileOptions(alpha=1.0, cam=cam))(result_of(picture_of(soft(640, 360))))
         for cam in ("gradcam", "none")
     )
-    # White text on heat of full opacity.
-    text = yuv.planes(labels_only)[0] > 225
-    text[:, 320:] = text[180:] = False
-    panel = yuv.planes(both)[0][:60, :160]
-    assert panel.max() > 225 > 200 > yuv.planes(both)[0][180:, 320:].max()
+    # jet's hottest is dark: what is bright is text, and heat drawn later would have covered it.
+    text = yuv.planes(labels_only)[0][:60, :160] > 190
+    assert text.sum() > 50
+    assert yuv.planes(both)[0][:60, :160][text].min() > 180
+    assert yuv.planes(both)[0][180:, 320:].max() < 100
 
 
-@pytest.mark.parametrize(
-    ("options", "heat", "labels"),
-    [({}, True, True), ({"cam": "none"}, False, True), ({"topk": 0}, True, False)],
-)
-def test_each_part_is_drawn_as_the_options_say(options, heat, labels):
-    picture = noise(640, 360)
-    before = copies(picture)[0]
-    after = yuv.planes(Compositor(FileOptions(**options))(result_of(picture)))[0]
-    changed = before != after
-    assert changed[200:, 400:].any() == heat
-    # The panel is dark: it takes light from the noise that heat alone leaves.
-    top_left = np.s_[20:40, 20:100]
-    darker = after[top_left].mean() < before[top_left].mean() * 0.75
-    assert darker == (labels and not heat) or heat
+def test_each_part_is_drawn_as_the_options_say():
+    def luma(**options):
+        return yuv.planes(Compositor(FileOptions(**options))(result_of(noise(640, 360))))[0]
+
+    plain, both = yuv.planes(noise(640, 360))[0], luma()
+    heat, labels = luma(topk=0), luma(cam="none")
+    panel, elsewhere = np.s_[10:40, 10:180], np.s_[180:, 320:]
+    assert (heat != plain).mean() > 0.9
+    assert (labels[panel] != plain[panel]).mean() > 0.9
+    assert (both[panel] != heat[panel]).mean() > 0.9
+    np.testing.assert_array_equal(labels[elsewhere], plain[elsewhere])
+    np.testing.assert_array_equal(both[elsewhere], heat[elsewhere])
 
 
 def test_a_frame_without_map_or_scores_is_left_alone():

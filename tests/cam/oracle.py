@@ -16,6 +16,8 @@ from vidcam.models import Model, builtin
 
 SIZE = 96
 TOLERANCE = 1e-4
+# Idle OpenMP threads spin: beside other work two threads are five times as slow as one.
+torch.set_num_threads(1)
 # Networks that fix the size of their pictures when they are made.
 FIXED_SIZE = {"vit_b_16": "image_size", "timm:vit_tiny_patch16_224": "img_size"}
 

@@ -9,13 +9,14 @@ from vidcam.cam import split
 from vidcam.cam.layers import to_grid
 from vidcam.cam.methods import METHODS
 
-# Nothing in place follows these layers, so the library's saved activation is the true one.
+# Nothing in place follows these layers, so the library's saved activation is the true one. Nor does
+# a LayerNorm: it leaves dY/dA at right angles to A, so that HiResCAM's map is rounding noise.
 LAYERS = [
     ("resnet18", "layer4"),
     ("resnet50", "layer4.2.conv2"),
-    ("convnext_tiny", "features.5.4.block.0"),
+    ("convnext_tiny", "features"),
     ("efficientnet_lite0", "bn2"),
-    ("swin_t", "features.7"),
+    ("swin_t", "norm"),
 ]
 PEERS = {
     "gradcam": "GradCAM",

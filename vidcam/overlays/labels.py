@@ -16,7 +16,7 @@ from vidcam.types import Pixels, Rect, Result, Score
 LINES_PER_PICTURE = 26
 SMALLEST_TEXT_PX = 13
 MARGIN, PADDING, BAR, ROW_GAP, SCORE_WIDTH = 0.5, 0.45, 0.14, 0.22, 2.6
-PANEL_WIDTH, PANEL_WIDTH_MANY = 14, 22
+PANEL_WIDTH, WIDTH_PER_LANGUAGE = 6, 8
 WIDEST_SHARE = 0.94
 
 PANEL_OPACITY = 0.62
@@ -42,7 +42,7 @@ class LabelPanel:
 
     def __init__(self, masks: TextMasks, languages: int) -> None:
         self._masks = masks
-        self._width = PANEL_WIDTH if languages == 1 else PANEL_WIDTH_MANY
+        self._width = PANEL_WIDTH + WIDTH_PER_LANGUAGE * languages
         self._key: object = None
         self._panel: Panel | None = None
 

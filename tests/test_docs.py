@@ -1,0 +1,116 @@
+"""The README and the docs: their commands run, their help is today's, their links exist."""
+
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS_SCRIPT = ROOT / "docs" / "render_help.py"
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The code blocks of a page in one language."""
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+
+
+def readme_commands(page: Path) -> list[str]:
+    """Every `vidcam …` line of a page's shell blocks, without its comment."""
+    lines = "\n".join(blocks(page, "sh")).splitlines()
+    return [line.split(" #")[0].strip() for line in lines if line.startswith("vidcam ")]
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, cat_clip: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder like the reader's: clip.mp4, videos/, explained/, each short."""
+    import av
+
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "explained").mkdir()
+    with av.open(str(cat_clip)) as source, av.open(str(tmp_path / "clip.mp4"), "w") as target:
+        tracks = {s.index: target.add_stream_from_template(s) for s in source.streams}
+        for packet in source.demux():
+            if packet.dts is not None and packet.dts * packet.time_base < 0.3:
+                packet.stream = tracks[packet.stream_index]
+                target.mux(packet)
+    shutil.copy(tmp_path / "clip.mp4", tmp_path / "videos" / "a.mp4")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", readme_commands(ROOT / "README.md"))
+def test_every_command_of_the_readme_runs(
+    command: str, workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    from vidcam.cli import main
+
+    monkeypatch.setattr(sys, "argv", shlex.split(command))
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0, capsys.readouterr().err
+    for name in re.findall(r"(?:-o|--jsonl|--csv) (\S+)", command):
+        written = workplace / name
+        made = list(written.iterdir()) if written.is_dir() else [written]
+        assert made and all(path.stat().st_size > 1000 for path in made)
+
+
+@pytest.mark.parametrize(
+    ("page", "number"),
+    [(page, n) for page in PAGES for n in range(len(blocks(page, "python")))],
+    ids=lambda value: value.name if isinstance(value, Path) else str(value),
+)
+def test_every_python_example_runs(page: Path, number: int, workplace: Path) -> None:
+    import torch
+    from torchvision import models
+
+    code = blocks(page, "python")[number]
+    torch.manual_seed(0)
+    net = models.resnet18(weights=None, num_classes=3)
+    exec(
+        compile(code, page.name, "exec"),
+        {"vidcam": __import__("vidcam"), "torch": torch, "net": net},
+    )
+    if page.name == "checkpoints.md":
+        from vidcam.models import load_model
+        from vidcam.options import FileOptions
+
+        model = load_model(FileOptions(model="fruit.pt"))
+        assert model.labels.shown == ("苹果", "香蕉", "橙子")
+
+
+def test_the_help_in_the_docs_is_todays() -> None:
+    import runpy
+
+    rendered = runpy.run_path(str(DOCS_SCRIPT))["rendered"]
+    page = (ROOT / "docs" / "command.md").read_text("utf-8")
+    assert rendered(page) == page, "run: python docs/render_help.py"
+
+
+def test_both_readmes_have_the_same_commands_and_headings_in_number() -> None:
+    english, chinese = (ROOT / name for name in ("README.md", "README.zh-CN.md"))
+    assert readme_commands(english) == readme_commands(chinese)
+    counts = [len(re.findall(r"^## ", p.read_text("utf-8"), re.M)) for p in (english, chinese)]
+    assert counts[0] == counts[1]
+    figures = [re.findall(r"\*\*([\d.]+)\*\*", p.read_text("utf-8")) for p in (english, chinese)]
+    assert figures[0] == figures[1] and figures[0]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_inside_the_repository_exists(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8"))
+    for link in links:
+        if not link.startswith("http"):
+            assert (page.parent / link).exists(), link
+
+
+def test_every_option_is_in_the_commands_page() -> None:
+    from vidcam.options import FileOptions, specs
+
+    page = (ROOT / "docs" / "command.md").read_text("utf-8")
+    for name, (_, spec) in specs(FileOptions).items():
+        flag = (spec.flags or ("--" + name.replace("_", "-"),))[0].split("/")[0]
+        assert flag in page
