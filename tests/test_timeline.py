@@ -1,5 +1,6 @@
 """Shown scores, steady heat and scene cuts. No network but in the last tests."""
 
+from itertools import pairwise
 from math import exp
 
 import numpy as np
@@ -45,7 +46,7 @@ def heat(line, grid, time_s, cam_class=2, pixels=DARK):
 
 def flicker(maps):
     """Mean difference of neighbouring maps."""
-    return float(np.mean([np.abs(b - a).mean() for a, b in zip(maps, maps[1:], strict=False)]))
+    return float(np.mean([np.abs(b - a).mean() for a, b in pairwise(maps)]))
 
 
 def test_only_positive_evidence_is_heat():
@@ -85,9 +86,7 @@ def test_the_running_scale_rises_at_once_and_falls_slowly():
 def test_the_raw_map_is_each_frames_own_maximum():
     line = timeline(cam_raw=True)
     for n, height in enumerate((1.0, 0.2, 5.0)):
-        np.testing.assert_array_equal(
-            heat(line, spot(height), n * STEP_S), normalise(spot(height))
-        )
+        np.testing.assert_array_equal(heat(line, spot(height), n * STEP_S), normalise(spot(height)))
 
 
 def test_heat_starts_anew_when_the_class_changes():

@@ -93,10 +93,8 @@ def noise(width, height, pixel_format="yuv420p", seed=0):
 
 
 def tags(picture):
-    return (
-        picture.pts, picture.time_base, picture.colorspace, picture.color_range,
-        picture.color_primaries, picture.color_trc,
-    )  # fmt: skip
+    names = "pts time_base colorspace color_range color_primaries color_trc"
+    return {name: getattr(picture, name) for name in names.split()}
 
 
 def tagged(picture):
@@ -144,13 +142,11 @@ def test_a_crop_into_a_buffer_replaces_all_of_it():
 def test_a_copy_is_equal_and_independent():
     picture = tagged(noise(64, 48))
     copy = yuv.copy(picture)
-    before = [plane.copy() for plane in yuv.planes(picture)]
     assert tags(copy) == tags(picture)
-    for plane, original in zip(yuv.planes(copy), before, strict=True):
+    for plane, original in zip(yuv.planes(copy), yuv.planes(picture), strict=True):
         np.testing.assert_array_equal(plane, original)
         plane[:] = 0
-    for plane, original in zip(yuv.planes(picture), before, strict=True):
-        np.testing.assert_array_equal(plane, original)
+        assert original.min() >= 16
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
@@ -258,8 +254,7 @@ def test_a_grey_picture_keeps_its_levels_and_has_no_colour(pixel_format, color_r
 def test_an_untagged_matrix_is_guessed_as_players_do():
     assert yuv.matrix_of(av.VideoFrame(1280, 720, "yuv420p")) == BT709
     assert yuv.matrix_of(av.VideoFrame(720, 576, "yuv420p")) == SMPTE170M
-    tagged_small = noise(64, 48)
-    assert yuv.matrix_of(tagged_small) == BT709
+    assert yuv.matrix_of(noise(64, 48)) == BT709  # tagged so
     assert yuv.sws_matrix(BT709) == Colorspace.ITU709
     assert yuv.sws_matrix(BT470BG) == yuv.sws_matrix(SMPTE170M) == Colorspace.ITU601
     assert yuv.sws_matrix(BT2020) == Colorspace.BT2020

@@ -72,11 +72,18 @@ class Pipeline:
         self._done.close(error)
         self._read.close()
 
-    def join(self) -> None:
-        """Wait for the threads, for a bounded time: one that hangs inside FFmpeg is a daemon."""
+    def close(self) -> None:
+        """Stop, wait for the threads for a bounded time, and let go of the source.
+
+        A reader that hangs inside FFmpeg is a daemon, and its source stays open: closing it under
+        the reader would crash the process.
+        """
+        self.stop()
         for thread in self._threads:
             thread.join(JOIN_S)
         self.stats.corrupt = self._source.corrupt
+        if not any(thread.is_alive() for thread in self._threads):
+            self._source.close()
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -199,7 +206,7 @@ def drive(pipeline: Pipeline, source: Source, sinks: Sequence[Sink], options: Fi
         pipeline.stop()
         with pipeline.timed("finish"):
             _close(opened, failure)
-        pipeline.join()
+        pipeline.close()
         stats.wall_s = time.perf_counter() - start
     return stats
 

@@ -35,22 +35,15 @@ class Session:
         shape = (options.batch or AUTO_BATCH, self.model.size, self.model.size, 3)
         self.classifier(np.zeros(shape, np.uint8), explain=True)
 
-    def pipeline(self, source: Source) -> Pipeline:
-        """A pipeline over one source. Raises UsageError when its region leaves nothing."""
-        self.geometry.region(source.info.width, source.info.height)
-        return Pipeline(source, self.classifier, self.geometry, self.options)
-
     def results(self, source: Source) -> Iterator[Result]:
         """The result of every frame, in order; closes the source."""
-        pipeline = self.pipeline(source)
+        pipeline = self._pipeline(source)
         try:
             for item in pipeline:
                 if isinstance(item, Result):
                     yield item
         finally:
-            pipeline.stop()
-            pipeline.join()
-            source.close()
+            pipeline.close()
 
     def run(
         self,
@@ -60,19 +53,23 @@ class Session:
         started: Callable[[Pipeline], None] | None = None,
     ) -> RunStats:
         """Explain a whole source into the sinks; closes source and sinks, whatever happens."""
-        pipeline = None
         try:
-            pipeline = self.pipeline(source)
-            if started:
-                started(pipeline)
-            return drive(pipeline, source, sinks, self.options, progress)
+            pipeline = self._pipeline(source)
         except BaseException as error:
-            if pipeline is None:
-                for sink in sinks:
-                    sink.close(error)
+            for sink in sinks:
+                sink.close(error)
             raise
-        finally:
+        if started:
+            started(pipeline)
+        return drive(pipeline, source, sinks, self.options, progress)
+
+    def _pipeline(self, source: Source) -> Pipeline:
+        try:
+            self.geometry.region(source.info.width, source.info.height)
+        except BaseException:
             source.close()
+            raise
+        return Pipeline(source, self.classifier, self.geometry, self.options)
 
 
 def stream(source: str | Path, **options: Any) -> Iterator[Result]:

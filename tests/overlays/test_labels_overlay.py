@@ -1,4 +1,4 @@
-"""The panel of labels: readable on anything, inside the picture at every size, true to the scores."""
+"""The panel of labels: readable on anything, inside every picture, true to the scores."""
 
 import numpy as np
 import pytest
@@ -86,8 +86,8 @@ def test_text_is_readable_on_black_and_on_white(masks, size, ground, full):
     picture = drawn(masks, flat(size, ground, full), (Score(0, "虎斑猫 tabby", "", 0.9),))
     luma = yuv.planes(picture)[0].astype(float)
     em = text_size(*size)
-    row = luma[round(em) : round(em * 2), round(em) : round(em * 6)]
-    panel, text = np.median(row), np.percentile(row, 98)
+    panel = luma[round(em * 0.75), round(em * 0.75)]  # between its edge and the text
+    text = np.percentile(luma[round(em) : round(em * 2), round(em) : round(em * 6)], 98)
     assert contrast(text, panel, full) >= 4.5
 
 
@@ -104,16 +104,15 @@ def test_the_readability_test_sees_text_without_a_panel():
     assert contrast(235, 235, False) == 1 and contrast(235, 16, False) == pytest.approx(21)
 
 
-@pytest.mark.parametrize(("size", "height"), [((426, 240), 240), ((1280, 720), 720),
-                                              ((3840, 2160), 2160), ((2160, 3840), 2160)])  # fmt: skip
-def test_the_text_height_follows_the_picture(masks, size, height):
+@pytest.mark.parametrize("size", [(426, 240), (640, 360), (1280, 720), (3840, 2160), (2160, 3840)])
+def test_the_text_height_follows_the_picture(masks, size):
     picture = drawn(masks, flat(size, 0), (Score(0, "国", "", 0.5),))
     em = text_size(*size)
     # The first character alone: left of the score, above the bar.
     character = yuv.planes(picture)[0][: round(em * 2.1), : round(em * 2)]
     rows = np.nonzero((character > 140).any(1))[0]
     ink = rows.max() - rows.min() + 1
-    assert 0.75 <= ink / max(13, height / 26) <= 1.0
+    assert 0.75 <= ink / max(13, min(size) / 26) <= 1.0
 
 
 def test_text_stays_sharp_on_a_4k_frame(masks):
@@ -203,13 +202,10 @@ def test_text_is_white_and_the_panel_is_dark_in_every_matrix_and_range(masks, ma
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_label_fits_the_panel_of_its_language(masks, language):
-    wide = yuv.planes(drawn(masks, flat((1280, 720), 0), FIVE))[0].copy()
+def test_the_longest_labels_stay_inside_the_panel(masks, language):
+    width = changed_box(masks, (1280, 720), FIVE)[2]
     for name in sorted(imagenet(language), key=len)[-3:]:
-        luma = yuv.planes(drawn(masks, flat((1280, 720), 0), (Score(0, name, "", 0.5),)))[0]
-        panel = changed_box(masks, (1280, 720), (Score(0, name, "", 0.5),))
-        assert panel[2] == changed_box(masks, (1280, 720), FIVE)[2]
-        assert (luma[:, panel[2] :] == wide[:, panel[2] :]).all()
+        assert changed_box(masks, (1280, 720), (Score(0, name, "", 0.5),))[2] == width
 
 
 @pytest.mark.parametrize(("score", "text"), [(0.0, "0%"), (0.004, "0%"), (0.126, "13%"),

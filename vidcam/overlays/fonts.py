@@ -9,7 +9,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from fontTools.ttLib import TTCollection, TTFont, TTLibError
+from fontTools.ttLib import TTFont, TTLibError
 from PIL import ImageFont
 
 from vidcam.errors import UsageError
@@ -115,11 +115,9 @@ class FontChain:
 
 @cache
 def _characters(path: Path) -> frozenset[int]:
-    if path.suffix.lower() in (".ttc", ".otc"):
-        font = TTCollection(path, lazy=True).fonts[0]
-    else:
-        font = TTFont(path, lazy=True)
-    return frozenset(font.getBestCmap() or ())
+    is_collection = path.suffix.lower() in (".ttc", ".otc")
+    with TTFont(path, lazy=True, fontNumber=0 if is_collection else -1) as font:
+        return frozenset(font.getBestCmap() or ())
 
 
 def system_fonts() -> list[Path]:

@@ -114,8 +114,7 @@ class FileSource:
         raise SourceError(f"{redact(self._uri)}: holds no frame that can be decoded{where}")
 
     def _info(self, first: Frame) -> StreamInfo:
-        duration = self._container.duration
-        duration_s = float(duration * MICROSECONDS) if duration else None
+        duration_s = self._claimed_duration_s()
         frames = self._video.frames or None
         if duration_s is not None:
             duration_s -= self._options.start
@@ -140,6 +139,17 @@ class FileSource:
             audio=self._audio,
             sample_aspect_ratio=Fraction(aspect),
         )
+
+    def _claimed_duration_s(self) -> float | None:
+        """How long the file says that its pictures last; its sound may be longer."""
+        if self._video.duration is not None:
+            return float(self._video.duration * self._time_base)
+        hours, _, rest = self._video.metadata.get("DURATION", "").partition(":")
+        if rest:  # Matroska's tag, 00:01:02.345
+            minutes, _, seconds = rest.partition(":")
+            return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+        duration = self._container.duration
+        return float(duration * MICROSECONDS) if duration else None
 
     def _read(self) -> "Iterator[Item]":
         for packet in self._packets():
@@ -174,7 +184,7 @@ class FileSource:
                 packets = self._container.demux(*streams)
                 continue
             except (av.FFmpegError, OSError) as error:
-                raise SourceLost(f"{self.info.uri}: broke off: {_reason(error)}") from error
+                raise SourceLost(f"{redact(self._uri)}: broke off: {_reason(error)}") from error
             failed = 0
             yield packet
 
