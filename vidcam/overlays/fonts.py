@@ -28,7 +28,7 @@ def bundled_font() -> Path:
     """The font that comes with vidcam: in the installed package, or beside it in a checkout."""
     beside = Path(__file__).resolve().parents[2] / "fonts" / BUNDLED
     try:
-        packaged = Path(str(resources.files("vidcam.fonts"))) / BUNDLED
+        packaged = Path(str(resources.files("vidcam.fonts").joinpath(BUNDLED)))
     except ModuleNotFoundError:
         return beside
     return packaged if packaged.is_file() else beside
