@@ -22,20 +22,12 @@ torch.set_num_threads(1)
 FIXED_SIZE = {"vit_b_16": "image_size", "timm:vit_tiny_patch16_224": "img_size"}
 
 
+@cache
 def network(name):
     """A torchvision, `timm:` or the built-in architecture with fixed random weights, eval mode.
 
-    Kept for all tests of a run, so no test may change it; vgg16_bn alone would hold half a GB.
+    Kept for all tests of a run, so no test may change it.
     """
-    return _made(name) if name == "vgg16_bn" else _cached(name)
-
-
-@cache
-def _cached(name):
-    return _made(name)
-
-
-def _made(name):
     import timm
     from torchvision import models
 

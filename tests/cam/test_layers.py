@@ -48,8 +48,8 @@ def test_the_default_layer_is_the_last_with_a_grid_that_the_scores_depend_on(nam
         ("resnet18", "avgpool", "grid of one cell"),
         ("squeezenet1_1", "classifier.1", "the class map itself"),
         ("squeezenet1_1", "classifier.2", "the class map itself"),
-        ("vit_b_16", "encoder.ln", "no gradient of the scores reaches"),
-        ("vit_b_16", "encoder.layers.encoder_layer_11", "no gradient of the scores reaches"),
+        ("timm:vit_tiny_patch16_224", "norm", "no gradient of the scores reaches"),
+        ("timm:vit_tiny_patch16_224", "blocks.11", "no gradient of the scores reaches"),
         ("vit_b_16", "encoder.layers.encoder_layer_11.self_attention", "tuple, not a tensor"),
     ],
 )

@@ -77,6 +77,29 @@ def test_the_map_of_a_token_layer_is_that_of_a_full_backward(name, layer, grid):
     assert (got - expected).abs().max() < oracle.TOLERANCE
 
 
+class Overwriting(nn.Module):
+    """What the layer handed on is used, and only then overwritten through another name."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.layer = nn.Conv2d(3, 6, 8, 8), nn.Identity()
+        self.conv, self.head = nn.Conv2d(6, 6, 3), nn.Linear(6, 5)
+
+    def forward(self, x):
+        stem = self.stem(x)
+        y = self.conv(self.layer(stem)).relu().mean((2, 3))
+        return self.head(y + stem.mul_(-3.0).mean((2, 3)))
+
+
+def test_an_activation_that_is_overwritten_later_is_kept_as_the_tail_saw_it():
+    torch.manual_seed(0)
+    net, x = oracle.settle(Overwriting()), oracle.pictures(2)
+    classes, expected_logits, expected = oracle.oracle(net, "layer", x)
+    logits, got = cut_map(net, "layer", x, classes)
+    assert (got - expected).abs().max() < oracle.TOLERANCE
+    torch.testing.assert_close(logits, expected_logits, rtol=1e-4, atol=1e-4)
+
+
 def test_each_picture_is_explained_for_its_own_class_and_not_for_its_neighbours():
     net, x = oracle.network("resnet18"), oracle.pictures(3)
     classes = torch.tensor([7, 300, 999])

@@ -201,7 +201,7 @@ def test_a_failure_leaves_no_records_either(refused):
     [
         (["--encoder", "libx246"], ["unknown encoder 'libx246'; nearest: ", " libx264"]),
         (["--encoder", "aac"], ["unknown video encoder 'aac'"]),
-        (["--preset", "veryfats"], ["--preset veryfats"]),
+        (["--preset", "veryfats"], ["unknown preset 'veryfats'; nearest: veryfast"]),
         (["--encoder-option", "prset=fast"], ["'prset'; nearest: preset"]),
         (["--encoder-option", "profile=nonsense"], ["profile=nonsense"]),
         (["-o", "out.webm"], [".webm cannot hold h264", "libvpx-vp9"]),

@@ -138,6 +138,7 @@ def test_one_overlay_draws_on_pictures_of_changing_size_range_and_rectangle():
     for size, crop, full in (
         ((320, 180), None, False), ((180, 320), Rect(10, 20, 100, 100), True),
         ((320, 180), Rect(70, 0, 180, 180), False), ((64, 48), None, True),
+        ((64, 96), None, True), ((320, 180), Rect(0, 0, 320, 90), False),
     ):  # fmt: skip
         grid = np.random.default_rng(1).random((9, 5), np.float32)
         shared, alone = (picture_of(soft(*size), full=full) for _ in range(2))

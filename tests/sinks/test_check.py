@@ -1,40 +1,47 @@
 """An output gets its name only when it is whole: what the check notices, what is left when."""
 
-from pathlib import Path
-
 import av
 import pytest
-from clips import blank, decode, make_clip, packets, read, said, times
+from clips import blank, convert, decode, make_clip, packets, read, said
 
 from vidcam.errors import Interrupted, OutputError
 from vidcam.options import FileOptions
 from vidcam.sinks import file as file_sink
-from vidcam.sinks.check import Tally, check_file
+from vidcam.sinks.check import check_file
 from vidcam.sinks.file import VideoFileSink
 from vidcam.sources import open_source
 
-FRAME_S = 1 / 24
-FORMATS = ["a.mp4", "a.mkv"]
+OUTPUTS = ["out.mp4", "out.mkv"]
+# No B-frames: Matroska does not say when to decode them, which a remuxer needs.
+GROUPS_OF_12 = (("g", "12"), ("bf", "0"))
 
 
-def clip_with_sound(folder: Path, name: str = "a.mp4") -> Path:
-    return make_clip(folder / name, frames=48, sound=("aac",), options={"g": "12"},
-                     muxer_options={"movflags": "+faststart"} if "mp4" in name else {})  # fmt: skip
+@pytest.fixture
+def damaged(tmp_path, monkeypatch):
+    """`damaged(how, name, sound)`: write 48 frames to a file that `how(path)` damages between
+    the last write and the check, as a failing disk or muxer would."""
+
+    def write(how, name="out.mp4", sound=("aac",)):
+        def check_what_is_left(path, *arguments):
+            how(path)
+            check_file(path, *arguments)
+
+        monkeypatch.setattr(file_sink, "check_file", check_what_is_left)
+        clip = make_clip(tmp_path / "a.mp4", frames=48, sound=sound)
+        try:
+            convert(clip, tmp_path / name, encoder_option=GROUPS_OF_12)
+        except OutputError:
+            assert [entry.name for entry in tmp_path.iterdir()] == ["a.mp4"]
+            raise
+
+    return write
 
 
-def tally_of(clip: Path) -> Tally:
-    """What a sink that wrote this clip would have counted."""
-    sound = [float(time) for time in times(clip, "audio")]
-    return Tally(
-        frames=48, first_s=0.0, last_s=47 * FRAME_S, frame_s=FRAME_S,
-        sound_packets=len(sound), sound_last_s=sound[-1],
-    )  # fmt: skip
-
-
-def remux(clip: Path, target: Path, keep) -> Path:
-    """A copy of the packets for which `keep(kind, number)` is true; a track whose number None
-    is not kept is left out."""
-    with av.open(str(clip)) as origin, av.open(str(target), "w") as container:
+def remux(path, keep):
+    """Keep only the packets for which `keep(kind, number)` is true; a track whose number None is
+    not kept is left out."""
+    target = path.with_name("remuxed" + path.suffix)
+    with av.open(str(path)) as origin, av.open(str(target), "w") as container:
         streams = [stream for stream in origin.streams if keep(stream.type, None)]
         outputs = {stream: container.add_stream_from_template(stream) for stream in streams}
         counts = dict.fromkeys(streams, 0)
@@ -46,10 +53,10 @@ def remux(clip: Path, target: Path, keep) -> Path:
                 packet.stream = outputs[stream]
                 container.mux(packet)
             counts[stream] += 1
-    return target
+    target.replace(path)
 
 
-def writing(folder: Path, **keywords):
+def writing(folder, **keywords):
     """A sink that is writing `out.mp4`, and the frames for it."""
     clip = make_clip(folder / "a.mp4")
     source = open_source(str(clip), FileOptions(), audio=False)
@@ -59,82 +66,73 @@ def writing(folder: Path, **keywords):
     return sink, read(clip)
 
 
-@pytest.mark.parametrize("name", FORMATS)
-def test_a_whole_file_passes(tmp_path, name):
-    clip = clip_with_sound(tmp_path, name)
-    check_file(clip, tally_of(clip))
-    copy = remux(clip, tmp_path / f"copy-{name}", lambda kind, number: True)
-    check_file(copy, tally_of(clip))
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_a_whole_file_passes(tmp_path, damaged, name):
+    damaged(lambda path: remux(path, lambda kind, number: True), name)
+    assert len(decode(tmp_path / name)) == 48
 
 
-@pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
-def test_a_truncated_file_is_noticed(tmp_path, name, share):
-    clip = clip_with_sound(tmp_path, name)
-    tally = tally_of(clip)
-    data = clip.read_bytes()
-    clip.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(OutputError, match=f"{name}: "):
-        check_file(clip, tally)
+@pytest.mark.parametrize("name", OUTPUTS)
+@pytest.mark.parametrize("share", [0, 0.05, 0.5, 0.95])
+def test_a_truncated_file_is_noticed(damaged, name, share):
+    def truncate(path):
+        data = path.read_bytes()
+        path.write_bytes(data[: int(len(data) * share)])
+
+    with pytest.raises(OutputError, match=name.replace(".", r".*\.")):
+        damaged(truncate, name)
 
 
 @pytest.mark.parametrize("missing", [0, 20, 47])
-def test_a_missing_frame_is_noticed(tmp_path, missing):
-    clip = clip_with_sound(tmp_path)
-    copy = remux(clip, tmp_path / "copy.mp4", lambda kind, n: (kind, n) != ("video", missing))
+def test_a_missing_frame_is_noticed(damaged, missing):
     with pytest.raises(OutputError, match="holds 47 of 48 frames"):
-        check_file(copy, tally_of(clip))
+        damaged(lambda path: remux(path, lambda kind, n: (kind, n) != ("video", missing)))
 
 
 @pytest.mark.parametrize("left", [0, 10])
-def test_lost_sound_is_noticed(tmp_path, left):
+def test_lost_sound_is_noticed(damaged, left):
     def keep(kind, number):
         return kind == "video" or (left > 0 if number is None else number < left)
 
-    clip = clip_with_sound(tmp_path)
-    copy = remux(clip, tmp_path / "copy.mp4", keep)
-    with pytest.raises(OutputError, match="sound"):
-        check_file(copy, tally_of(clip))
+    with pytest.raises(OutputError, match=r"\.mp4: .*sound"):
+        damaged(lambda path: remux(path, keep))
 
 
-def test_a_hole_in_the_sound_is_noticed(tmp_path):
-    clip = clip_with_sound(tmp_path)
-    copy = remux(
-        clip, tmp_path / "copy.mp4", lambda kind, n: kind == "video" or n not in range(20, 60)
-    )
-    with pytest.raises(OutputError, match="sound"):
-        check_file(copy, tally_of(clip))
+@pytest.mark.parametrize(("codec", "name"), [("aac", "out.mkv"), ("pcm_s16le", "out.mp4")])
+def test_a_hole_in_sound_that_was_copied_or_encoded_is_noticed(damaged, codec, name):
+    def keep(kind, number):
+        return kind == "video" or number not in range(20, 60)
+
+    with pytest.raises(OutputError, match=r"\.m..: .*sound"):
+        damaged(lambda path: remux(path, keep), name, (codec,))
 
 
 @pytest.mark.parametrize("rate", [12, 48])
-def test_wrong_times_are_noticed(tmp_path, rate):
-    clip = make_clip(tmp_path / "a.mp4", frames=48, rate=rate)
-    with pytest.raises(OutputError, match="ends at"):
-        check_file(clip, Tally(frames=48, first_s=0.0, last_s=47 * FRAME_S, frame_s=FRAME_S))
+def test_wrong_times_are_noticed(damaged, rate):
+    with pytest.raises(OutputError):
+        damaged(lambda path: make_clip(path, frames=48, rate=rate), sound=())
 
 
-def test_times_that_are_wrong_between_right_ends_are_noticed(tmp_path):
+def test_times_that_are_wrong_between_right_ends_are_noticed(damaged):
     pts = [0, *range(20, 66), 94]  # should be 0, 2, 4 ... 94
-    clip = make_clip(tmp_path / "a.mp4", rate=48, pts=pts)
     with pytest.raises(OutputError):
-        check_file(clip, Tally(frames=48, first_s=0.0, last_s=47 * FRAME_S, frame_s=FRAME_S))
+        damaged(lambda path: make_clip(path, rate=48, pts=pts), sound=())
 
 
-def test_a_last_group_that_cannot_be_decoded_is_noticed(tmp_path):
-    clip = clip_with_sound(tmp_path)
-    tally = tally_of(clip)
-    data = clip.read_bytes()
-    for _, packet in packets(clip)[36:]:
-        data = data.replace(packet, bytes(len(packet)))
-    clip.write_bytes(data)
+def test_a_last_group_that_cannot_be_decoded_is_noticed(damaged):
+    def blank_the_last_group(path):
+        data = path.read_bytes()
+        for _, packet in packets(path)[36:]:
+            data = data.replace(packet, bytes(len(packet)))
+        path.write_bytes(data)
+
     with pytest.raises(OutputError):
-        check_file(clip, tally)
+        damaged(blank_the_last_group)
 
 
-def test_a_file_that_is_no_video_is_noticed(tmp_path):
-    (tmp_path / "a.mp4").write_text("not a video")
+def test_a_file_that_is_no_video_is_noticed(damaged):
     with pytest.raises(OutputError, match="cannot be read back"):
-        check_file(tmp_path / "a.mp4", Tally(frames=1))
+        damaged(lambda path: path.write_text("not a video"))
 
 
 def test_the_final_name_appears_when_the_file_is_whole(tmp_path):
@@ -177,18 +175,4 @@ def test_of_an_interrupted_run_what_was_written_plays_under_its_partial_name(tmp
 def test_interrupted_before_the_first_frame_nothing_is_left(tmp_path):
     sink, _ = writing(tmp_path)
     sink.close(Interrupted("interrupted"))
-    assert [entry.name for entry in tmp_path.iterdir()] == ["a.mp4"]
-
-
-def test_what_fails_the_check_never_gets_the_name(tmp_path, monkeypatch):
-    def check_of_a_failing_disk(path: Path, tally: Tally) -> None:
-        path.write_bytes(path.read_bytes()[:-500])
-        check_file(path, tally)
-
-    monkeypatch.setattr(file_sink, "check_file", check_of_a_failing_disk)
-    sink, frames = writing(tmp_path)
-    for frame in frames:
-        sink.frame(frame.picture, blank(frame))
-    with pytest.raises(OutputError, match="of 24 frames written"):
-        sink.close()
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.mp4"]

@@ -1,0 +1,256 @@
+"""The torch engine: uint8 pictures in, the plain network's logits and the oracle's maps out."""
+
+import gc
+import re
+import resource
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from cam import oracle
+from torchvision.transforms import functional
+
+from vidcam.backends import load_backend
+from vidcam.backends.torch import TorchBackend, choose_device, choose_precision, threads_for
+from vidcam.errors import UnknownName, UsageError
+from vidcam.options import FileOptions
+
+SIZE = oracle.SIZE
+
+
+def backend(net, **options):
+    """A TorchBackend around a network of the oracle, in f32 on the CPU unless told otherwise."""
+    settings = FileOptions(**({"precision": "f32", "device": "cpu"} | options))
+    return load_backend(oracle.as_model(net), settings, settings)
+
+
+def chooser(classes):
+    return lambda logits: np.asarray(classes, np.int64)
+
+
+def reference_input(pixels):
+    """What torchvision's own transforms make of the pictures."""
+    rows = [
+        functional.normalize(
+            functional.to_tensor(row), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+        )
+        for row in pixels
+    ]
+    return torch.stack(rows)
+
+
+@pytest.mark.parametrize("cam", ["gradcam", "none"])
+@pytest.mark.parametrize("name", ["resnet18", "convnext_tiny"])
+def test_logits_equal_the_reference_preprocessing_and_a_plain_forward(name, cam):
+    net, pixels = oracle.network(name), oracle.pixels_of(3)
+    with torch.no_grad():
+        expected = net(reference_input(pixels)).numpy()
+
+    output = backend(net, cam=cam)(pixels, None)
+
+    assert output.maps is None
+    assert output.logits.dtype == np.float32 and output.logits.shape == expected.shape
+    assert np.abs(output.logits - expected).max() < 2e-3 * expected.std()
+
+
+def test_the_builtin_model_is_fed_as_its_authors_fed_it(builtin):
+    """(x - 127) / 128 on 0..255."""
+    pixels = oracle.pixels_of(2, builtin.size)
+    options = FileOptions(precision="f32", device="cpu")
+    output = load_backend(builtin, options, options)(pixels, None)
+    x = (torch.from_numpy(pixels).permute(0, 3, 1, 2).double() - 127) / 128
+    with torch.no_grad():
+        expected = builtin.net(x.float()).numpy()
+    assert np.abs(output.logits - expected).max() < 1e-3 * expected.std()
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [
+        ("resnet18", None),
+        ("resnet50", "layer4.2.conv3"),
+        ("mobilenet_v3_large", None),
+        ("densenet121", None),
+        ("efficientnet_lite0", None),
+        ("efficientnet_lite0", "bn2.act"),
+        ("efficientnet_lite0", "bn2.drop"),
+        ("efficientnet_lite0", "blocks.5.1.bn2"),
+        ("timm:legacy_xception", "conv4"),  # a block that ends in a convolution, its norm outside
+    ],
+)
+def test_maps_of_the_folded_network_are_the_oracles_of_the_unfolded_one(name, layer):
+    net, pixels = oracle.network(name), oracle.pixels_of(2)
+    engine = backend(net, layer=layer)
+    classes, logits, expected = oracle.oracle(net, engine.layer_name, reference_input(pixels))
+
+    output = engine(pixels, chooser(classes))
+
+    got = oracle.normalised(output.maps)
+    assert got.shape == expected.shape
+    assert (got - expected).abs().max() < 1e-3
+    assert np.abs(output.logits - logits.numpy()).max() < 2e-3 * float(logits.std())
+
+
+@pytest.mark.parametrize("method", ["gradcam++", "layercam", "hirescam", "xgradcam", "eigencam"])
+def test_each_method_gives_a_map_a_picture(method):
+    engine = backend(oracle.network("resnet18"), cam=method)
+    maps = engine(oracle.pixels_of(3), chooser([1, 2, 3])).maps
+    assert maps.shape == (3, 3, 3) and maps.dtype == np.float32
+    assert np.isfinite(maps).all() and maps.any((1, 2)).all()
+
+
+def test_the_chooser_sees_the_logits_that_come_out():
+    seen = []
+
+    def choose(logits):
+        seen.append(logits)
+        return logits.argmin(1)
+
+    engine, pixels = backend(oracle.network("resnet18")), oracle.pixels_of(2)
+    output = engine(pixels, choose)
+    (logits,) = seen
+    assert np.array_equal(logits, output.logits)
+    assert np.allclose(output.maps, engine(pixels, chooser(logits.argmin(1))).maps, atol=1e-6)
+    assert not np.allclose(output.maps, engine(pixels, chooser(logits.argmax(1))).maps, atol=1e-3)
+
+
+def test_a_partial_batch_gives_what_a_full_one_gives():
+    engine, pixels = backend(oracle.network("resnet18")), oracle.pixels_of(5)
+    full = engine(pixels, chooser([0, 1, 2, 3, 4]))
+    for rows in (slice(0, 1), slice(2, 5)):
+        part = engine(pixels[rows], chooser([0, 1, 2, 3, 4][rows]))
+        assert np.abs(part.logits - full.logits[rows]).max() < 1e-3
+        assert np.abs(part.maps - full.maps[rows]).max() < 1e-3 * np.abs(full.maps).max()
+
+
+def test_pixels_that_are_a_view_or_read_only_are_taken():
+    """A batch is often a slice of a larger buffer; warnings are errors here."""
+    engine, pixels = backend(oracle.network("resnet18")), oracle.pixels_of(4)
+    before = pixels.copy()
+    expected = engine(pixels[1:3].copy(), None).logits
+    assert np.allclose(engine(pixels[1:3], None).logits, expected, atol=1e-5)
+    assert np.array_equal(pixels, before)
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("bf16", 0.2), ("fp16", 0.03)])
+def test_half_precision_stays_near_f32(builtin, precision, tolerance):
+    """On the trained network: in a random one of 50 layers the rounding adds up to 1 %."""
+    pixels = oracle.pixels_of(2, builtin.size)
+
+    def engine(name):
+        options = FileOptions(precision=name, device="cpu")
+        return load_backend(builtin, options, options)
+
+    full, half = engine("f32"), engine(precision)
+    assert half.precision == precision
+    classes = full(pixels, None).logits.argmax(1)
+    expected, got = full(pixels, chooser(classes)), half(pixels, chooser(classes))
+    assert got.logits.dtype == np.float32 and got.maps.dtype == np.float32
+    assert not np.array_equal(got.logits, expected.logits), "it computed in f32"
+    assert np.corrcoef(got.logits.ravel(), expected.logits.ravel())[0, 1] > 0.998
+    difference = oracle.normalised(got.maps) - oracle.normalised(expected.maps)
+    assert difference.abs().max() < tolerance
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [
+        ("resnet50", "layer4.2.conv3"),  # the shortcut is added behind the cut
+        ("squeezenet1_1", "features.12.expand1x1"),  # a convolution behind it takes what crosses
+    ],
+)
+def test_half_precision_works_where_other_tensors_cross_the_cut(name, layer):
+    net, pixels = oracle.network(name), oracle.pixels_of(2)
+    full, half = backend(net, layer=layer), backend(net, layer=layer, precision="bf16")
+    expected, got = full(pixels, chooser([1, 2])), half(pixels, chooser([1, 2]))
+    assert np.corrcoef(got.logits.ravel(), expected.logits.ravel())[0, 1] > 0.99
+    assert np.corrcoef(got.maps.ravel(), expected.maps.ravel())[0, 1] > 0.9
+
+
+def test_the_default_layer_of_the_checkpoint_is_used_unless_the_options_name_one():
+    net = oracle.network("resnet18")
+    settings = FileOptions(precision="f32", device="cpu")
+    model = oracle.as_model(net, layer="layer3")
+    assert TorchBackend(model, settings, settings).layer_name == "layer3"
+    settings = FileOptions(precision="f32", device="cpu", layer="layer2")
+    assert TorchBackend(model, settings, settings).layer_name == "layer2"
+    assert backend(net).layer_name == "layer4"
+    assert backend(net, cam="none").layer_name is None
+
+
+def test_two_engines_of_one_network_do_not_disturb_each_other():
+    net, pixels = oracle.network("resnet18"), oracle.pixels_of(1)
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    first = backend(net)
+    expected = first(pixels, chooser([3]))
+    backend(net, precision="bf16", layer="layer3")(pixels, chooser([3]))
+    assert np.array_equal(first(pixels, chooser([3])).maps, expected.maps)
+    assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
+
+
+def test_refused_layers_and_engines_are_usage_errors():
+    net = oracle.network("resnet18")
+    with pytest.raises(UsageError, match="called more than once"):
+        backend(net, layer="layer4.1.relu")
+    with pytest.raises(UnknownName, match=re.escape("layer4.1")):
+        backend(net, layer="layer4.7")
+    with pytest.raises(UsageError, match="openvino"):
+        backend(net, backend="openvino")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:3"])
+def test_a_gpu_that_is_not_there_is_a_usage_error_that_says_where_to_look(device):
+    with pytest.raises(UsageError, match=f"{device}: torch sees 0 GPUs.*doctor"):
+        backend(oracle.network("resnet18"), device=device)
+    assert choose_device("auto") in ("cpu", "mps")
+
+
+def test_auto_precision_is_one_that_the_machine_has():
+    assert choose_precision("auto", "cpu") in ("f32", "bf16")
+    assert choose_precision("auto", "mps") == "f32"
+    assert choose_precision("f32", "cuda") == "f32"
+    with pytest.raises(UnknownName, match="bf16"):
+        choose_precision("bf61", "cpu")
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (8, 4)])
+def test_the_network_leaves_half_the_cores_to_decoding_and_encoding(cores, threads):
+    assert threads_for(cores) == threads
+
+
+def test_two_thousand_pictures_leave_memory_where_it_was():
+    engine, pixels = backend(oracle.network("shufflenet_v2_x0_5")), oracle.pixels_of(8)
+
+    def live():
+        gc.collect()
+        tensors = [item for item in gc.get_objects() if issubclass(type(item), torch.Tensor)]
+        return len(tensors), sum(tensor.nbytes for tensor in tensors)
+
+    def run(times):
+        for _ in range(times):
+            engine(pixels, lambda logits: logits.argmax(1))
+
+    run(10)
+    before, resident = live(), resident_bytes()
+    run(250)
+    assert live() == before
+    # Keeping the activation (1024, 3, 3) of each picture would be 74 MB.
+    assert resident_bytes() - resident < 30e6
+
+
+def resident_bytes():
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * resource.getpagesize() if statm.exists() else 0
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize(("precision", "tolerance"), [("f32", 1e-2), ("auto", 0.15)])
+def test_the_gpu_gives_the_oracles_maps(precision, tolerance):
+    net, pixels = oracle.network("resnet18"), oracle.pixels_of(3)
+    classes, logits, expected = oracle.oracle(net, "layer4", reference_input(pixels))
+    output = backend(net, device="cuda", precision=precision)(pixels, chooser(classes))
+    assert (oracle.normalised(output.maps) - expected).abs().max() < tolerance
+    assert np.corrcoef(output.logits.ravel(), logits.numpy().ravel())[0, 1] > 0.999
