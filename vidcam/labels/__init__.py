@@ -49,7 +49,7 @@ class Labels:
 
     def index_of(self, name: str) -> int:
         """The class of an index or of a name in any language. Raises UsageError."""
-        if name.isdigit():
+        if name.isdecimal():
             if int(name) >= len(self):
                 raise UsageError(f"class {name}: the model has classes 0 to {len(self) - 1}")
             return int(name)

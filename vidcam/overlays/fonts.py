@@ -5,6 +5,7 @@ English name, then `U+XXXX`; each with one warning.
 """
 
 import logging
+import struct
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -42,7 +43,7 @@ class Font:
         try:
             self.characters = _characters(path)
             ImageFont.truetype(str(path), 16)
-        except (OSError, TTLibError) as error:
+        except (OSError, TTLibError, ImportError, struct.error, AssertionError) as error:
             raise UsageError(f"font {path} cannot be read: {error}") from None
         self._sizes: dict[int, ImageFont.FreeTypeFont] = {}
 
@@ -70,7 +71,7 @@ class FontChain:
         missing = "".join(c for c, font in zip(text, fonts, strict=True) if font is None)
         if missing:
             codes = ", ".join(f"U+{ord(character):04X}" for character in dict.fromkeys(missing))
-            in_english = text != english and all(map(self._font_of, english))
+            in_english = english not in ("", text) and all(map(self._font_of, english))
             if in_english:
                 text = english
             else:
@@ -115,9 +116,9 @@ class FontChain:
 
 @cache
 def _characters(path: Path) -> frozenset[int]:
-    is_collection = path.suffix.lower() in (".ttc", ".otc")
-    with TTFont(path, lazy=True, fontNumber=0 if is_collection else -1) as font:
-        return frozenset(font.getBestCmap() or ())
+    # Opened here, because TTFont leaves a file open that it refuses.
+    with path.open("rb") as file:
+        return frozenset(TTFont(file, lazy=True, fontNumber=0).getBestCmap() or ())
 
 
 def system_fonts() -> list[Path]:
