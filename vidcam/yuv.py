@@ -33,7 +33,7 @@ def planes(picture: av.VideoFrame) -> tuple[Pixels, Pixels, Pixels]:
 
 def copy_tags(source: av.VideoFrame, target: av.VideoFrame) -> av.VideoFrame:
     """`target` with the time and the colour tags of `source`."""
-    target.pts = source.pts
+    target.pts, target.duration = source.pts, source.duration
     if source.time_base is not None:
         target.time_base = source.time_base
     target.colorspace, target.color_range = source.colorspace, source.color_range

@@ -2,8 +2,10 @@
 
 import logging
 import time
+from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -23,6 +25,8 @@ log = logging.getLogger("vidcam")
 OPEN_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 10.0
 # So many failed reads in a row, without a packet between them, are the end of the file.
 MOST_FAILED_READS = 50
+# Sound is stored at most so far from the pictures that it belongs to.
+SOUND_LAG_S = 1.0
 FALLBACK_RATE = Fraction(25)
 # FFmpeg "plays" text files as terminal art; nobody means that.
 NO_VIDEO_FORMATS = {"tty", "bin", "xbin", "idf", "adf"}
@@ -48,7 +52,9 @@ class FileSource:
             self._normaliser = Normaliser()
             self._frames_read = 0
             self._last_pts: int | None = None
-            self._end_s: float | None = options.duration
+            self._read_s = 0.0
+            self._end_s = inf if options.duration is None else options.duration
+            self._video_done = self._sound_done = False
             self._offset_s = self._start_offset()
             self._items = self._read()
             self._waiting: list[Item] = []
@@ -152,19 +158,24 @@ class FileSource:
         return float(duration * MICROSECONDS) if duration else None
 
     def _read(self) -> "Iterator[Item]":
+        """Frames and sound in order of time: a sound waits for the picture that it belongs to."""
+        sounds: deque[tuple[float, AudioPacket]] = deque()
         for packet in self._packets():
-            if packet.stream is self._video:
+            if packet.stream is not self._video:
+                self._keep_sound(packet, sounds)
+            elif not self._video_done:
                 for picture in self._decoded(packet):
                     frame = self._frame(picture)
-                    if frame is not None:
-                        yield frame
-            else:
-                sound = self._sound(packet)
-                if sound is not None:
-                    yield sound
+                    if frame is None:
+                        continue
+                    while sounds and sounds[0][0] <= frame.time_s:
+                        yield sounds.popleft()[1]
+                    yield frame
             if self._done(packet):
-                return
-        self._check_end()
+                break
+        else:
+            self._check_end()
+        yield from (sound for time_s, sound in sounds if time_s < self._end_s)
 
     def _packets(self) -> Iterator[Any]:
         streams = [stream for stream in (self._video, self._audio) if stream is not None]
@@ -201,26 +212,28 @@ class FileSource:
             return []
 
     def _frame(self, picture: av.VideoFrame) -> Frame | None:
-        options = self._options
-        if options.max_frames is not None and self._frames_read >= options.max_frames:
-            return None
         pts = self._shifted_pts(picture)
-        if pts < 0 and options.start:
-            return None
         time_s = float(pts * self._time_base)
-        if options.duration is not None and time_s >= options.duration - 1e-9:
+        if self._video_done or time_s >= self._end_s - 1e-9:
+            self._video_done = True
+            return None
+        if pts < 0 and self._options.start:
             return None
         if picture.is_corrupt:
             self.corrupt += 1
         self._rotated = picture.rotation % 180 != 0
         upright = self._normaliser(picture, picture.rotation % 360)
         upright.pts, upright.time_base = pts, self._time_base
+        upright.duration = picture.duration
         upright.pict_type = 0
         self._last_pts = pts
+        self._read_s = time_s + max(
+            float(picture.duration * self._time_base), float(1 / self._rate)
+        )
         self._frames_read += 1
-        if self._frames_read == options.max_frames:
-            frame_s = float(1 / self._rate)
-            self._end_s = min(time_s + frame_s, self._end_s if self._end_s else float("inf"))
+        if self._frames_read == self._options.max_frames:
+            self._video_done = True
+            self._end_s = min(self._read_s, self._end_s)
         return Frame(upright, self.name, self._frames_read - 1, time.monotonic())
 
     def _shifted_pts(self, picture: av.VideoFrame) -> int:
@@ -234,36 +247,38 @@ class FileSource:
             return self._last_pts + 1
         return int(shifted)
 
-    def _sound(self, packet: Any) -> AudioPacket | None:
+    def _keep_sound(self, packet: Any, sounds: deque[tuple[float, AudioPacket]]) -> None:
         if packet.dts is None or packet.pts is None:
-            return None
+            return
         shift = round(self._offset_s / packet.time_base)
         time_s = float((packet.pts - shift) * packet.time_base)
-        if (self._options.start and time_s < 0) or (self._end_s and time_s >= self._end_s):
-            return None
+        if self._options.start and time_s < 0:
+            return
+        if time_s >= self._end_s:
+            self._sound_done = True
+            return
         packet.pts -= shift
         packet.dts -= shift
-        return AudioPacket(packet, self.name)
+        sounds.append((time_s, AudioPacket(packet, self.name)))
 
     def _done(self, packet: Any) -> bool:
         """Whether all that was asked for has been read, the sound that lags behind included."""
-        if self._end_s is None or packet.dts is None:
+        if not self._video_done:
             return False
-        beyond_s = float(packet.dts * packet.time_base) - self._offset_s - self._end_s
-        wanted = self._options.max_frames
-        video_done = beyond_s >= 0 or (wanted is not None and self._frames_read >= wanted)
-        # Sound is stored at most a second away from the pictures that it belongs to.
-        return video_done and (self._audio is None or beyond_s >= 1.0)
+        if self._audio is None or self._sound_done:
+            return True
+        time = packet.dts if packet.dts is not None else packet.pts
+        beyond_s = float((time or 0) * packet.time_base) - self._offset_s - self._end_s
+        return beyond_s >= SOUND_LAG_S
 
     def _check_end(self) -> None:
-        if self._options.max_frames or self._last_pts is None or not self.info.duration_s:
+        claimed_s = self.info.duration_s
+        if self._options.max_frames or not self._read_s or not claimed_s:
             return
-        read_s = float(self._last_pts * self._time_base) + 1 / float(self._rate)
-        missing_s = self.info.duration_s - read_s
-        if missing_s <= max(1.0, 0.05 * self.info.duration_s):
+        if claimed_s - self._read_s <= max(1.0, 0.05 * claimed_s):
             return
-        text = f"ended after {read_s:.1f} of {self.info.duration_s:.1f} s"
-        if is_url(self._uri) and not self._uri.startswith("lavfi:"):
+        text = f"ended after {self._read_s:.1f} of {claimed_s:.1f} s"
+        if is_url(self._uri):
             raise SourceLost(f"{self.info.uri}: {text}")
         log.warning("%s: %s: what could be read is written", self.name, text)
 
