@@ -7,6 +7,7 @@ from typing import Any
 
 import av
 from av.codec import Codec, CodecContext
+from av.video.reformatter import ColorRange
 
 from vidcam.errors import OutputError, UnknownName, UsageError, system_reason
 from vidcam.options import EncodeOptions
@@ -18,6 +19,7 @@ X264_PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
     "placebo",
 )  # fmt: skip
+LARGEST_X264_CRF = 51
 PROBE_PX = 256
 
 
@@ -30,19 +32,18 @@ def check_output(path: Path, options: EncodeOptions) -> None:
     with av.open(io.BytesIO(), "w", format=format_name) as container:
         held = container.supported_codecs
         usual = container.default_video_codec
-    if codec.canonical_name not in held:
+    # MPEG-TS does not list what it holds.
+    if format_name != "mpegts" and codec.canonical_name not in held:
         raise UsageError(
             f"{path.suffix} cannot hold {codec.canonical_name}; "
             f"write .mp4 or .mkv, or take --encoder {_encoder_for(usual)}"
         )
-    context: Any = CodecContext.create(options.encoder, "w")
-    context.width = context.height = PROBE_PX
-    configure(context, options)
-    context.time_base = 1 / context.framerate
     try:
-        context.open()
+        _probe(options)
+    except UsageError:
+        raise
     except (av.FFmpegError, OSError, ValueError) as error:
-        if options.encoder in X264_FAMILY or options.encoder_option:
+        if _runs(options.encoder):
             raise UsageError(
                 f"--encoder {options.encoder} refuses --preset {options.preset} --crf "
                 f"{options.crf} {_listed(options)}({system_reason(error)})"
@@ -53,12 +54,31 @@ def check_output(path: Path, options: EncodeOptions) -> None:
         ) from error
 
 
+def _probe(options: EncodeOptions) -> None:
+    context: Any = CodecContext.create(options.encoder, "w")
+    context.width = context.height = PROBE_PX
+    configure(context, options)
+    context.time_base = 1 / context.framerate
+    context.open()
+
+
+def _runs(name: str) -> bool:
+    """Whether an encoder opens when it is asked for nothing special."""
+    try:
+        _probe(EncodeOptions(encoder=name))
+    except (av.FFmpegError, OSError, ValueError):
+        return False
+    return True
+
+
 def configure(context: Any, options: EncodeOptions) -> None:
     """Set quality, threads, pixel format and the user's options. Raises UnknownName."""
     known = context.supported_options
     private = {option.name for option in known.private}
     names = private | {option.name for option in known.generic}
     values: dict[str, str] = {}
+    if options.crf > LARGEST_X264_CRF and options.encoder in X264_FAMILY:
+        raise UsageError(f"--crf {options.crf}: {options.encoder} takes 0 to {LARGEST_X264_CRF}")
     if "crf" in private:
         values["crf"] = str(options.crf)
         context.bit_rate = 0
@@ -70,8 +90,12 @@ def configure(context: Any, options: EncodeOptions) -> None:
         if name not in names:
             raise UnknownName(f"option of {options.encoder}", name, sorted(names))
         values[name] = value
+    if options.encoder == "libx265":
+        values["x265-params"] = ":".join(filter(None, ["log-level=1", values.get("x265-params")]))
     context.options = values
     context.pix_fmt = pixel_format(context.codec)
+    if context.pix_fmt.startswith("yuvj"):
+        context.color_range = ColorRange.JPEG
     context.framerate = context.framerate or 25
     # PyAV's default gives x264 sliced threads, which cost quality and speed.
     context.thread_type = "FRAME"
@@ -79,6 +103,8 @@ def configure(context: Any, options: EncodeOptions) -> None:
 
 def pixel_format(codec: Codec) -> str:
     """The encoder's pixel format: yuv420p where it has it."""
+    if codec.name == "mjpeg":
+        return "yuvj420p"  # its yuv420p is refused
     names = [pixel.name for pixel in codec.video_formats or ()]
     for name in ("yuv420p", "yuvj420p"):
         if not names or name in names:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.codec.context import Flags
 from av.container import OutputContainer
 
 from vidcam.errors import Interrupted, OutputError, UsageError, system_reason
@@ -21,8 +22,12 @@ log = logging.getLogger("vidcam")
 
 # The index goes to the front, so that a browser plays before it has all.
 MUXER_OPTIONS = {"mp4": {"movflags": "+faststart"}, "mov": {"movflags": "+faststart"}}
+# Players seek to key frames, and the check decodes what follows the last one.
+KEY_FRAME_EVERY_S = 2
 # MPEG-4 part 2 and its kin count time in 16 bits.
 LARGEST_CLOCK = 65535
+# These have one time a packet, or begin at the first one stored: B-frames would come late.
+NO_REORDERING = {"avi", "flv", "mpegts"}
 SMALL_CLOCK = {"mpeg4", "libxvid", "h263", "h263p", "mpeg1video", "mpeg2video", "gif"}
 GIF_CLOCK = Fraction(1, 100)
 
@@ -53,6 +58,12 @@ class VideoFileSink:
             context = self._video.codec_context
             context.width, context.height = info.width, info.height
             configure(context, self._options)
+            if muxer in NO_REORDERING:
+                context.max_b_frames = 0
+            if muxer in MUXER_OPTIONS and context.codec.canonical_name == "hevc":
+                context.codec_tag = "hvc1"  # Apple's players know no other
+            context.gop_size = max(1, round(KEY_FRAME_EVERY_S * info.rate))
+            context.flags |= Flags.frame_duration
             context.time_base = self._clock(info.time_base)
             context.sample_aspect_ratio = info.sample_aspect_ratio
             if self._options.audio and info.audio is not None:
@@ -62,18 +73,19 @@ class VideoFileSink:
         """As `Sink`."""
         context = self._video.codec_context
         with self._writing():
-            if not self._tally.frames:
+            if not self._tally.times_s:
                 self._set_colours(picture)
             clock = context.time_base
             assert picture.pts is not None and picture.time_base is not None
             time = picture.pts * picture.time_base
+            own = picture.pts, picture.time_base, picture.duration
             if picture.time_base != clock:
-                picture.pts, picture.time_base = round(time / clock), clock
+                ticks = round(picture.duration * picture.time_base / clock)
+                picture.pts, picture.time_base, picture.duration = round(time / clock), clock, ticks
             self._mux(self._video.encode(picture))
-        if not self._tally.frames:
-            self._tally.first_s = float(time)
-        self._tally.frames += 1
-        self._tally.last_s = float(time)
+            # The picture is other sinks' too.
+            picture.pts, picture.time_base, picture.duration = own
+        self._tally.times_s.append(float(time))
 
     def audio(self, packet: AudioPacket) -> None:
         """As `Sink`."""
@@ -82,8 +94,7 @@ class VideoFileSink:
         with self._writing():
             source = packet.packet
             time_s = float((source.pts or 0) * source.time_base)
-            self._mux(self._sound.packets(packet))
-        self._tally.sound_packets += 1
+            self._tally.sound_packets += self._mux(self._sound.packets(packet))
         self._tally.sound_last_s = max(self._tally.sound_last_s, time_s)
 
     def close(self, error: BaseException | None = None) -> None:
@@ -100,8 +111,10 @@ class VideoFileSink:
                 raise
             log.debug("closing after an error: %s", failure)
             return
-        if isinstance(error, Interrupted) and self._tally.frames:
-            log.warning("%s keeps the first %d frames", self._partial.path, self._tally.frames)
+        if isinstance(error, Interrupted) and self._tally.times_s:
+            log.warning(
+                "%s keeps the first %d frames", self._partial.path, len(self._tally.times_s)
+            )
         else:
             self._partial.discard()
 
@@ -110,33 +123,41 @@ class VideoFileSink:
         if container is None:
             return
         try:
-            if self._tally.frames:
+            if self._tally.times_s:
                 with self._writing():
                     for packet in self._video.encode(None):
                         container.mux(packet)
                     if self._sound is not None:
                         for packet in self._sound.rest():
                             container.mux(packet)
+                            self._tally.sound_packets += 1
         finally:
             with self._writing():
                 container.close()
 
-    def _mux(self, packets: Iterable[Any]) -> None:
+    def _mux(self, packets: Iterable[Any]) -> int:
+        """Mux packets; returns their number."""
         assert self._container is not None
+        count = 0
         for packet in packets:
             self._container.mux(packet)
+            count += 1
+        return count
 
     def _clock(self, time_base: Fraction) -> Fraction:
         name = self._options.encoder
         if name == "gif":
             return GIF_CLOCK
+        if muxer_of(self._partial.target) == "avi":
+            return 1 / self._info.rate  # AVI counts frames: a finer clock fills it with empty ones
         if name in SMALL_CLOCK and time_base.denominator > LARGEST_CLOCK:
             return Fraction(1, 60_000)
         return time_base
 
     def _set_colours(self, picture: av.VideoFrame) -> None:
         context = self._video.codec_context
-        context.color_range = picture.color_range
+        if not context.pix_fmt.startswith("yuvj"):
+            context.color_range = picture.color_range
         context.colorspace = picture.colorspace
         context.color_primaries = picture.color_primaries
         context.color_trc = picture.color_trc

@@ -1,7 +1,7 @@
 """The source's sound: its packets as they are where the container can hold them, else AAC."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import av
@@ -14,20 +14,50 @@ log = logging.getLogger("vidcam")
 # The mp4 muxer takes these, browsers do not.
 NOT_IN_BROWSERS = {"vorbis", "pcm_alaw", "pcm_mulaw"}
 BROWSER_MUXERS = {"mp4", "mov"}
-AAC_RATES = (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
+ENCODERS = {"aac": "AAC", "libopus": "Opus"}
+RATES = {
+    "aac": (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000),
+    "libopus": (48000, 24000, 16000, 12000, 8000),
+}
+# What a muxer lists and yet refuses; what one that lists nothing takes.
+REFUSED = {"mov": {"opus", "flac"}}
+IN_TRANSPORT_STREAMS = {"aac", "mp3", "mp2", "ac3", "eac3", "opus"}
 
 
-def open_sound(container: OutputContainer, source: Any) -> "CopiedSound | EncodedSound":
-    """A sound track for the packets of the av stream `source`, added to `container`."""
+def open_sound(container: OutputContainer, source: Any) -> "CopiedSound | EncodedSound | None":
+    """A sound track for the packets of the av stream `source`, added to `container`.
+
+    None, with a warning, where the container has no sound.
+    """
     codec = source.codec_context.name
     canonical = source.codec_context.codec.canonical_name
-    held = canonical in container.supported_codecs
-    if container.format.name in BROWSER_MUXERS:
+    name = container.format.name
+    held = canonical in held_by(container)
+    if name in BROWSER_MUXERS:
         held = held and canonical not in NOT_IN_BROWSERS and not canonical.startswith("pcm_")
     if held:
         return CopiedSound(container, source)
-    log.warning("sound: %s becomes AAC, because the output cannot carry it as it is", codec)
-    return EncodedSound(container, source)
+    encoder = encoder_for(container)
+    if encoder is None:
+        log.warning("sound: left out, because %s has none", name)
+        return None
+    log.warning("sound: %s becomes %s, because the output cannot carry it as it is",
+                codec, ENCODERS[encoder])  # fmt: skip
+    return EncodedSound(container, source, encoder)
+
+
+def encoder_for(container: OutputContainer) -> str | None:
+    """The sound encoder for a container: AAC, or Opus where that is not held."""
+    held = held_by(container)
+    return next((e for e in ENCODERS if e.removeprefix("lib") in held), None)
+
+
+def held_by(container: OutputContainer) -> set[str]:
+    """The codecs that a container can hold, as its muxer says."""
+    name = container.format.name
+    if name == "mpegts":
+        return IN_TRANSPORT_STREAMS
+    return set(container.supported_codecs) - REFUSED.get(name, set())
 
 
 class CopiedSound:
@@ -47,18 +77,17 @@ class CopiedSound:
 
 
 class EncodedSound:
-    """Decodes packets and encodes them as AAC."""
+    """Decodes packets and encodes them."""
 
-    def __init__(self, container: OutputContainer, source: Any) -> None:
+    def __init__(self, container: OutputContainer, source: Any, codec: str) -> None:
         rate = source.codec_context.sample_rate
-        rate = rate if rate in AAC_RATES else AAC_RATES[0]
+        rates = RATES[codec]
         layout = "mono" if source.codec_context.channels == 1 else "stereo"
-        codec = "aac" if "aac" in container.supported_codecs else container.default_audio_codec
-        stream: Any = container.add_stream(codec, rate=rate, layout=layout)
+        stream: Any = container.add_stream(
+            codec, rate=rate if rate in rates else rates[0], layout=layout
+        )
+        stream.bit_rate = 96_000 if layout == "mono" else 160_000
         self.stream = stream
-        self.stream.bit_rate = 96_000 if layout == "mono" else 160_000
-        frame_size = 1024 if codec == "aac" else None
-        self._resampler = av.AudioResampler("fltp", layout, rate, frame_size)
 
     def packets(self, packet: AudioPacket) -> Iterator[Any]:
         """The packets to mux for one packet of the source."""
@@ -67,14 +96,8 @@ class EncodedSound:
         except av.FFmpegError:
             return
         for frame in frames:
-            yield from self._encoded(frame)
+            yield from self.stream.encode(frame)
 
     def rest(self) -> Iterator[Any]:
         """What is still held back at the end."""
-        yield from self._encoded(None)
         yield from self.stream.encode(None)
-
-    def _encoded(self, frame: Any) -> Iterator[Any]:
-        encode: Callable[[Any], list[Any]] = self.stream.encode
-        for piece in self._resampler.resample(frame):
-            yield from encode(piece)
