@@ -174,27 +174,23 @@ def drive(pipeline: Pipeline, source: Source, sinks: Sequence[Sink], options: Fi
 
     Raises what any part raised, after the sinks have been closed with it.
     """
-    compositor = Compositor(options)
-    info = source.info
-    width, height = compositor.size(info.width, info.height)
-    composed = replace(info, width=width, height=height)
-    opened: list[Sink] = []
     start = time.perf_counter()
     stats = pipeline.stats
     failure: BaseException | None = None
     try:
+        compositor = Compositor(options)
+        width, height = compositor.size(source.info.width, source.info.height)
         for sink in sinks:
-            opened.append(sink)
-            sink.open(composed)
+            sink.open(replace(source.info, width=width, height=height))
         for item in pipeline:
             if isinstance(item, AudioPacket):
-                for sink in opened:
+                for sink in sinks:
                     sink.audio(item)
                 continue
             with pipeline.timed("draw"):
                 picture = compositor(item)
             with pipeline.timed("encode"):
-                for sink in opened:
+                for sink in sinks:
                     sink.frame(picture, item)
             stats.written += 1
             if progress:
@@ -205,13 +201,13 @@ def drive(pipeline: Pipeline, source: Source, sinks: Sequence[Sink], options: Fi
     finally:
         pipeline.stop()
         with pipeline.timed("finish"):
-            _close(opened, failure)
+            _close(sinks, failure)
         pipeline.close()
         stats.wall_s = time.perf_counter() - start
     return stats
 
 
-def _close(sinks: list[Sink], failure: BaseException | None) -> None:
+def _close(sinks: Sequence[Sink], failure: BaseException | None) -> None:
     """Close every sink, whatever another's close raises; the first failure is raised."""
     raised: BaseException | None = None
     for sink in sinks:

@@ -74,10 +74,12 @@ def calls_of(net: nn.Module, size: int) -> list[Call]:
             if isinstance(module, POOLS):
                 pooled.add(id(output))
             try:
-                to_grid(output)
+                grid = to_grid(output)
             except LayerError:
                 return
-            found.append(Call(name, module, tuple(output.shape), id(output) in pooled))
+            # Windows of attention are no pictures, and heads x tokens are no grid.
+            if output.shape[0] == 1 and grid.shape[2] == grid.shape[3]:
+                found.append(Call(name, module, tuple(output.shape), id(output) in pooled))
 
         return hook
 
@@ -96,7 +98,9 @@ def calls_of(net: nn.Module, size: int) -> list[Call]:
 def default_layer(net: nn.Module, size: int) -> str:
     """The last module before global pooling whose grid the scores depend on. Raises UsageError."""
     for call in reversed(calls_of(net, size)):
-        if call.is_pool or isinstance(call.module, IDLE):
+        # Queries, keys and values are tokens too, but attention has not yet said what they mean.
+        is_projection = isinstance(call.module, nn.Linear)
+        if call.is_pool or is_projection or isinstance(call.module, IDLE):
             continue
         try:
             _dry_run(net, call.module, size)

@@ -3,6 +3,7 @@
 import logging
 import sys
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -31,6 +32,13 @@ class LazyCommands(click.Group):
             return None
         command: click.Command = import_module(f"vidcam.cli.{cmd_name}").command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; click would write an empty line at a KeyboardInterrupt."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise click.Abort from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The help's list, without importing the commands."""

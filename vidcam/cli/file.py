@@ -43,12 +43,11 @@ def command(inputs: tuple[str, ...], output: str | None, overwrite: bool, jsonl:
     options = FileOptions(**given)
     if output is None and jsonl is None and csv is None:
         raise UsageError("nothing to write: give -o OUT.mp4, --jsonl FILE or --csv FILE")
-    if jsonl is not None and jsonl == csv:
-        raise UsageError(f"--jsonl and --csv both go to {jsonl}: give each its own")
     from vidcam.sources.inputs import expand
 
     uris = expand(inputs)
     targets = plan(uris, inputs, output, overwrite)
+    check_distinct(uris, targets, {"--jsonl": jsonl, "--csv": csv})
     return _run(list(zip(uris, targets, strict=True)), options, overwrite, jsonl, csv, quiet)
 
 
@@ -78,6 +77,21 @@ def plan(
         check_target(target, overwrite)
         targets.append(target)
     return list(targets)
+
+
+def check_distinct(
+    uris: Sequence[str], targets: Sequence[Path | None], records: dict[str, str | None]
+) -> None:
+    """Raise UsageError when a record file is an input or another output."""
+    taken = {Path(uri).resolve(): "an input" for uri in uris}
+    taken |= {target.resolve(): "-o" for target in targets if target}
+    for flag, name in records.items():
+        if name is None:
+            continue
+        path = Path(name).resolve()
+        if path in taken:
+            raise UsageError(f"{flag} {name}: {taken[path]} has that name; give each its own")
+        taken[path] = flag
 
 
 def _run(

@@ -10,7 +10,8 @@ from vidcam.pipeline import Pipeline
 class Interrupts:
     """Handles both signals while it is entered.
 
-    With a pipeline running, a signal ends it at its next step; without one it raises Interrupted.
+    With a pipeline running, a signal ends it at its next step; without one it raises
+    KeyboardInterrupt.
     Further signals change nothing, so that an output being finished is finished.
     """
 
@@ -29,5 +30,6 @@ class Interrupts:
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         if self.pipeline is None:
-            raise Interrupted("interrupted")
+            # No Interrupted: libraries that catch Exception and try again would swallow it.
+            raise KeyboardInterrupt
         self.pipeline.stop(Interrupted("interrupted"))

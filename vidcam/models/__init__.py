@@ -76,7 +76,7 @@ def _load(name: str, languages: tuple[str, ...]) -> Model:
         return builtin.load(languages)
     from vidcam.models import timm, torchvision
 
-    if name.startswith("timm:") and name[5:] in timm.names():
+    if name.startswith("timm:") and timm.is_known(name[5:]):
         return timm.load(name[5:], languages)
     if name in torchvision.names():
         return torchvision.load(name, languages)

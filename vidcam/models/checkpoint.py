@@ -12,6 +12,7 @@ It is read with `weights_only=True`; a pickle that carries code is refused.
 """
 
 import pickle
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,9 +63,7 @@ def create(arch: str, classes: int) -> tuple["nn.Module", dict[str, Any]]:
         from torchvision import models
 
         return models.get_model(arch, weights=None, num_classes=classes), preset
-    if arch.startswith("timm:") and arch[5:].split(".")[0] in {
-        name.split(".")[0] for name in timm.names()
-    }:
+    if arch.startswith("timm:") and timm.is_known(arch[5:]):
         import timm as library
 
         return library.create_model(arch[5:], pretrained=False, num_classes=classes), preset
@@ -77,7 +76,10 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UsageError(f"checkpoint {path}: no such file")
     try:
-        payload = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # What torch thinks of a foreign pickle's protocol; it is refused just below.
+            warnings.simplefilter("ignore")
+            payload = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UsageError(
             f"checkpoint {path} is a pickle that may run code, so it is not loaded; "
@@ -92,4 +94,9 @@ def _read(path: Path) -> dict[str, Any]:
         raise UsageError(
             f"checkpoint {path} lacks {', '.join(sorted(missing))}; write it as {RESAVE}"
         )
+    for key, kind, text in (
+        ("arch", str, "a name"), ("labels", list | tuple, "a list"), ("state_dict", dict, "a dict"),
+    ):  # fmt: skip
+        if not isinstance(payload[key], kind):
+            raise UsageError(f"checkpoint {path}: {key} must be {text}; write it as {RESAVE}")
     return dict(payload)

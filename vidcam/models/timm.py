@@ -15,6 +15,11 @@ def names() -> tuple[str, ...]:
     return tuple(timm.list_models(pretrained=True))
 
 
+def is_known(name: str) -> bool:
+    """Whether timm takes this name, with or without the tag of its weights."""
+    return name in names() or name in {known.split(".")[0] for known in names()}
+
+
 def load(name: str, languages: tuple[str, ...]) -> Model:
     """A network with its published weights, fetched on first use. Raises SourceError."""
     import timm

@@ -10,7 +10,7 @@ import av
 from av.codec.context import Flags
 from av.container import OutputContainer
 
-from vidcam.errors import Interrupted, OutputError, UsageError, system_reason
+from vidcam.errors import OutputError, UsageError, system_reason
 from vidcam.options import EncodeOptions
 from vidcam.sinks.check import Tally, check_file
 from vidcam.sinks.encoder import check_output, configure, muxer_of
@@ -111,10 +111,8 @@ class VideoFileSink:
                 raise
             log.debug("closing after an error: %s", failure)
             return
-        if isinstance(error, Interrupted) and self._tally.times_s:
-            log.warning(
-                "%s keeps the first %d frames", self._partial.path, len(self._tally.times_s)
-            )
+        if isinstance(error, KeyboardInterrupt) and self._tally.times_s:
+            log.error("%s keeps the first %d frames", self._partial.path, len(self._tally.times_s))
         else:
             self._partial.discard()
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TextIO
 
 import av
 
-from vidcam.errors import Interrupted, OutputError, VidcamError, system_reason
+from vidcam.errors import OutputError, VidcamError, system_reason
 from vidcam.sinks.partial import PartialFile, is_special
 from vidcam.types import AudioPacket, Result, StreamInfo
 
@@ -102,8 +102,11 @@ def record_file(
     Raises UsageError, or OutputError when writing fails.
     """
     if name == "-":
-        yield make(sys.stdout)
-        sys.stdout.flush()
+        with _writing("stdout"):
+            write = make(sys.stdout)
+        yield _guarded(write, "stdout")
+        with _writing("stdout"):
+            sys.stdout.flush()
         return
     partial = None if is_special(Path(name)) else PartialFile(name, overwrite)
     path = partial.path if partial else Path(name)
@@ -112,17 +115,12 @@ def record_file(
     try:
         with _writing(name):
             write = make(stream)
-
-        def guarded(result: Result) -> None:
-            with _writing(name):
-                write(result)
-
-        yield guarded
+        yield _guarded(write, name)
         with _writing(name):
             stream.flush()
     except BaseException as error:
-        if partial and isinstance(error, Interrupted):
-            log.warning("%s keeps the records so far", partial.path)
+        if partial and isinstance(error, KeyboardInterrupt):
+            log.error("%s keeps the records so far", partial.path)
         elif partial:
             partial.discard()
         raise
@@ -134,11 +132,20 @@ def record_file(
         partial.commit()
 
 
+def _guarded(write: Written, name: str) -> Written:
+    def guarded(result: Result) -> None:
+        with _writing(name):
+            write(result)
+
+    return guarded
+
+
 @contextmanager
 def _writing(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if isinstance(error, VidcamError):
+        # A reader of ours that has gone is no fault of the output's: `cli.main` ends quietly.
+        if isinstance(error, VidcamError | BrokenPipeError):
             raise
         raise OutputError(f"{name}: {system_reason(error)}") from error
