@@ -33,11 +33,12 @@ class Classifier:
         self.backend = backend
         self.explains = options.cam != "none"
         self._class = None if options.class_ is None else self.labels.index_of(options.class_)
+        self._competing: NDArray[np.int64] = np.arange(len(self.labels))
         self._masked: NDArray[np.bool_] | None = None
         if options.classes:
-            competing = list(parse_classes(options.classes, self.labels))
+            self._competing = np.sort(parse_classes(options.classes, self.labels))
             self._masked = np.ones(len(self.labels), bool)
-            self._masked[competing] = False
+            self._masked[self._competing] = False
 
     def __call__(self, pixels: Pixels, explain: bool) -> list[Seen]:
         """Classify pixels (N, S, S, 3) uint8 RGB; with `explain`, each with its map."""
@@ -62,12 +63,14 @@ class Classifier:
 
     def top(self, scores: NDArray[np.float32], count: int | None) -> tuple[Score, ...]:
         """The `count` highest of the scores (K,), best first; None gives all that compete."""
-        limit = len(scores) if self._masked is None else int((~self._masked).sum())
-        count = limit if count is None else min(count, limit)
+        own = scores[self._competing]
+        count = len(own) if count is None else min(count, len(own))
         if count == 0:
             return ()
-        best = np.argpartition(-scores, count - 1)[:count]
-        ranked = best[np.lexsort((best, -scores[best]))]
+        # A score of 0 may be a masked class's or that of one that competes: so among these only.
+        border = np.partition(own, len(own) - count)[len(own) - count]
+        best = self._competing[own >= border]
+        ranked = best[np.argsort(-scores[best], kind="stable")][:count]
         return tuple(self.score(int(index), float(scores[index])) for index in ranked)
 
     def score(self, index: int, value: float | None) -> Score:

@@ -16,15 +16,17 @@ TOLERANCE = 1e-3
 def fold_batchnorm(net: nn.Module, sample: Tensor, keep: str | None) -> nn.Module:
     """A copy of `net` (eval mode) with every foldable BatchNorm2d folded; `net` stays as it is.
 
-    A module named `keep` stays what it is, because its own output is asked for. Pairs are found by
-    watching one forward pass of `sample` (1, 3, S, S): the norm's input is the convolution's
-    output. The copy's logits are then compared; where they differ, `net` itself is returned.
+    A module named `keep` gives what it gave, because its own output is asked for. Pairs are found
+    by watching one forward pass: the norm's input is the convolution's output. The copy's logits
+    are then compared; where they differ, `net` itself is returned. The pictures for both are noise
+    of the shape of `sample` (1, 3, S, S): on an even picture many a difference is zero.
     """
-    pairs = _pairs(net, sample)
+    sample = torch.randn(sample.shape, generator=torch.Generator().manual_seed(0))
+    pairs = _pairs(net, sample, keep)
     folded = copy.deepcopy(net)
     for conv_name, norm_name in pairs:
         # `keep` may be a part of the norm: timm's carries its activation.
-        if keep is None or (conv_name != keep and not keep.startswith(f"{norm_name}.")):
+        if keep is None or not keep.startswith(f"{norm_name}."):
             _fold(folded, conv_name, norm_name)
     with torch.no_grad():
         expected, got = net(sample), folded(sample)
@@ -32,7 +34,7 @@ def fold_batchnorm(net: nn.Module, sample: Tensor, keep: str | None) -> nn.Modul
     return folded if close else net
 
 
-def _pairs(net: nn.Module, sample: Tensor) -> list[tuple[str, str]]:
+def _pairs(net: nn.Module, sample: Tensor, keep: str | None) -> list[tuple[str, str]]:
     made: dict[int, str] = {}
     alive: list[Tensor] = []  # an id is unique only while its tensor lives
     found: list[tuple[str, str]] = []
@@ -52,6 +54,14 @@ def _pairs(net: nn.Module, sample: Tensor) -> list[tuple[str, str]]:
                     found.append((made[id(inputs[0])], name))
 
             handles.append(module.register_forward_pre_hook(before))
+    kept: set[str] = set()
+    if keep is not None:
+
+        def hand_on(_m: nn.Module, _i: object, output: object) -> None:
+            if id(output) in made:  # a convolution, or a block that ends in one
+                kept.add(made[id(output)])
+
+        handles.append(net.get_submodule(keep).register_forward_hook(hand_on))
     try:
         with torch.no_grad():
             net(sample)
@@ -60,7 +70,11 @@ def _pairs(net: nn.Module, sample: Tensor) -> list[tuple[str, str]]:
             handle.remove()
     convs = [conv for conv, _ in found]
     norms = [norm for _, norm in found]
-    return [(c, n) for c, n in found if convs.count(c) == 1 and norms.count(n) == 1]
+    return [
+        (conv, norm)
+        for conv, norm in found
+        if convs.count(conv) == 1 and norms.count(norm) == 1 and conv not in kept
+    ]
 
 
 def _fold(net: nn.Module, conv_name: str, norm_name: str) -> None:

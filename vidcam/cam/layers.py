@@ -4,8 +4,9 @@ Decided by dry runs, not by names, so that any network works.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from math import isqrt
 
 import torch
@@ -31,8 +32,9 @@ def to_grid(tokens: Tensor) -> Tensor:
     """
     if tokens.ndim == 4:
         _, a, b, c = tokens.shape
-        channels_last = a == b and b != c and c > a
-        grid = tokens.permute(0, 3, 1, 2) if channels_last else tokens
+        if b != c and a != b:
+            raise LayerError(f"its result of shape {_shape(tokens)} has no square grid")
+        grid = tokens if b == c else tokens.permute(0, 3, 1, 2)
     elif tokens.ndim == 3 and tokens.shape[1] > 1:
         length = tokens.shape[1]
         side = isqrt(length)
@@ -74,12 +76,10 @@ def calls_of(net: nn.Module, size: int) -> list[Call]:
             if isinstance(module, POOLS):
                 pooled.add(id(output))
             try:
-                grid = to_grid(output)
+                to_grid(output)
             except LayerError:
                 return
-            # Windows of attention are no pictures, and heads x tokens are no grid.
-            if output.shape[0] == 1 and grid.shape[2] == grid.shape[3]:
-                found.append(Call(name, module, tuple(output.shape), id(output) in pooled))
+            found.append(Call(name, module, tuple(output.shape), id(output) in pooled))
 
         return hook
 
@@ -97,16 +97,8 @@ def calls_of(net: nn.Module, size: int) -> list[Call]:
 
 def default_layer(net: nn.Module, size: int) -> str:
     """The last module before global pooling whose grid the scores depend on. Raises UsageError."""
-    for call in reversed(calls_of(net, size)):
-        # Queries, keys and values are tokens too, but attention has not yet said what they mean.
-        is_projection = isinstance(call.module, nn.Linear)
-        if call.is_pool or is_projection or isinstance(call.module, IDLE):
-            continue
-        try:
-            _dry_run(net, call.module, size)
-        except LayerError:
-            continue
-        return call.name
+    for name in _usable(net, size):
+        return name
     raise UsageError("this model has no layer with a grid that a map could show; use --cam none")
 
 
@@ -118,16 +110,30 @@ def check_layer(net: nn.Module, name: str, size: int) -> nn.Module:
     try:
         _dry_run(net, modules[name], size)
     except LayerError as error:
-        usable = [call.name for call in reversed(calls_of(net, size)) if not call.is_pool]
-        listed = ", ".join(usable[:6]) or "none"
+        listed = ", ".join(islice(_usable(net, size), 6)) or "none"
         raise UsageError(
             f"layer {name} cannot carry a map: {error}; layers that can: {listed}"
         ) from None
     return modules[name]
 
 
+def _usable(net: nn.Module, size: int) -> Iterator[str]:
+    for call in reversed(calls_of(net, size)):
+        # A projection of tokens is a part of attention: queries, keys and values in one.
+        projection = len(call.shape) == 3 and isinstance(call.module, nn.Linear)
+        if call.is_pool or projection or isinstance(call.module, IDLE):
+            continue
+        try:
+            _dry_run(net, call.module, size)
+        except LayerError:
+            continue
+        yield call.name
+
+
 def _dry_run(net: nn.Module, layer: nn.Module, size: int) -> None:
     cut = split.forward(net, layer, _blank(net, size), torch.ones_like)
+    if cut.activation.shape[0] != 1:
+        raise LayerError(f"its result of shape {_shape(cut.activation)} is of parts of the picture")
     activation = to_grid(cut.activation)
     if cut.gradient is None or not bool(to_grid(cut.gradient).any()):
         raise LayerError("no gradient of the scores reaches its grid")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 
@@ -53,11 +53,11 @@ class Labels:
             if int(name) >= len(self):
                 raise UsageError(f"class {name}: the model has classes 0 to {len(self) - 1}")
             return int(name)
-        names = self._by_name()
-        if name.casefold() not in names:
+        if name.casefold() not in self._by_name:
             raise UnknownName("class", name, [*self.shown, *self.english])
-        return names[name.casefold()]
+        return self._by_name[name.casefold()]
 
+    @cached_property
     def _by_name(self) -> dict[str, int]:
         columns = [imagenet(language) for language in LANGUAGES] if self.is_imagenet else []
         columns += [self.english, self.shown]

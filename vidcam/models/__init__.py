@@ -65,19 +65,19 @@ def model_names() -> list[str]:
 
 
 def _load(name: str, languages: tuple[str, ...]) -> Model:
-    path = Path(name)
-    if path.suffix in CHECKPOINT_SUFFIXES or path.exists():
-        from vidcam.models.checkpoint import load_checkpoint
-
-        return load_checkpoint(path, languages)
     if name == BUILTIN:
         from vidcam.models import builtin
 
         return builtin.load(languages)
     from vidcam.models import timm, torchvision
 
-    if name.startswith("timm:") and timm.is_known(name[5:]):
-        return timm.load(name[5:], languages)
     if name in torchvision.names():
         return torchvision.load(name, languages)
+    if name.startswith("timm:") and timm.knows(name[5:]):
+        return timm.load(name[5:], languages)
+    path = Path(name)
+    if path.suffix in CHECKPOINT_SUFFIXES or path.exists():
+        from vidcam.models.checkpoint import load_checkpoint
+
+        return load_checkpoint(path, languages)
     raise UnknownName("model", name, model_names())

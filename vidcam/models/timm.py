@@ -15,9 +15,9 @@ def names() -> tuple[str, ...]:
     return tuple(timm.list_models(pretrained=True))
 
 
-def is_known(name: str) -> bool:
-    """Whether timm takes this name, with or without the tag of its weights."""
-    return name in names() or name in {known.split(".")[0] for known in names()}
+def knows(name: str) -> bool:
+    """Whether timm has weights of this name, with its tag (`resnet18.a1_in1k`) or without."""
+    return name in names() or name in {known.partition(".")[0] for known in names()}
 
 
 def load(name: str, languages: tuple[str, ...]) -> Model:

@@ -22,9 +22,9 @@ def load(name: str, languages: tuple[str, ...]) -> Model:
     weights = models.get_model_weights(name).DEFAULT
     try:
         net = models.get_model(name, weights=weights)
-    except OSError as error:
+    except Exception as error:  # a damaged file in the cache raises much besides OSError
         raise SourceError(
-            f"the weights of {name} could not be downloaded ({error}); "
+            f"the weights of {name} could not be loaded ({error}); "
             f"--model {BUILTIN} needs no download"
         ) from error
     preset = weights.transforms()
