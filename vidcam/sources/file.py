@@ -11,8 +11,17 @@ from typing import TYPE_CHECKING, Any
 import av
 from av.container import InputContainer
 
-from vidcam.errors import SourceError, SourceLost, UsageError, redact, system_reason
+from vidcam.errors import SourceError, SourceLost, redact
 from vidcam.options import ReadOptions
+from vidcam.sources.container import (
+    MICROSECONDS,
+    OPEN_TIMEOUT_S,
+    READ_TIMEOUT_S,
+    claimed_duration_s,
+    open_container,
+    reason,
+    video_track,
+)
 from vidcam.sources.inputs import is_url, name_of
 from vidcam.types import AudioPacket, Frame, StreamInfo
 from vidcam.yuv import Normaliser
@@ -22,15 +31,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("vidcam")
 
-OPEN_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 10.0
 # So many failed reads in a row, without a packet between them, are the end of the file.
 MOST_FAILED_READS = 50
 # Sound is stored at most so far from the pictures that it belongs to.
 SOUND_LAG_S = 1.0
 FALLBACK_RATE = Fraction(25)
-# FFmpeg "plays" text files as terminal art; nobody means that.
-NO_VIDEO_FORMATS = {"tty", "bin", "xbin", "idf", "adf"}
-MICROSECONDS = Fraction(1, 1_000_000)
 
 
 class FileSource:
@@ -44,7 +49,7 @@ class FileSource:
         self._options = options
         self._container = self._open()
         try:
-            self._video = self._video_track()
+            self._video = video_track(self._container, self.name, options.track)
             self._audio = self._container.streams.best("audio") if audio else None
             self._video.thread_type = "AUTO"
             self._time_base: Fraction = self._video.time_base or Fraction(1, 90_000)
@@ -74,31 +79,7 @@ class FileSource:
 
     def _open(self) -> InputContainer:
         timeout = (OPEN_TIMEOUT_S, READ_TIMEOUT_S) if is_url(self._uri) else None
-        return self._opened(self._uri, timeout=timeout)
-
-    def _opened(self, file: str, **arguments: Any) -> InputContainer:
-        try:
-            container: InputContainer = av.open(file, "r", metadata_errors="ignore", **arguments)
-        except (av.FFmpegError, OSError) as error:
-            raise SourceError(f"{redact(self._uri)}: {_reason(error)}") from error
-        if container.format.name in NO_VIDEO_FORMATS:
-            container.close()
-            raise SourceError(f"{redact(self._uri)}: is not a video")
-        return container
-
-    def _video_track(self) -> Any:
-        tracks = [s for s in self._container.streams.video if not _is_cover(s)]
-        if not tracks:
-            raise SourceError(f"{redact(self._uri)}: has no video track")
-        if self._options.track is not None:
-            if self._options.track >= len(tracks):
-                raise UsageError(
-                    f"--track {self._options.track}: {self.name} has video tracks 0 to "
-                    f"{len(tracks) - 1}"
-                )
-            return tracks[self._options.track]
-        best = self._container.streams.best("video")
-        return best if best in tracks else tracks[0]
+        return open_container(self._uri, self._uri, timeout=timeout)
 
     def _start_offset(self) -> float:
         """The container's time, in seconds, that becomes 0."""
@@ -120,7 +101,7 @@ class FileSource:
         raise SourceError(f"{redact(self._uri)}: holds no frame that can be decoded{where}")
 
     def _info(self, first: Frame) -> StreamInfo:
-        duration_s = self._claimed_duration_s()
+        duration_s = claimed_duration_s(self._container, self._video)
         frames = self._video.frames or None
         if duration_s is not None:
             duration_s -= self._options.start
@@ -145,17 +126,6 @@ class FileSource:
             audio=self._audio,
             sample_aspect_ratio=Fraction(aspect),
         )
-
-    def _claimed_duration_s(self) -> float | None:
-        """How long the file says that its pictures last; its sound may be longer."""
-        if self._video.duration is not None:
-            return float(self._video.duration * self._time_base)
-        hours, _, rest = self._video.metadata.get("DURATION", "").partition(":")
-        if rest:  # Matroska's tag, 00:01:02.345
-            minutes, _, seconds = rest.partition(":")
-            return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-        duration = self._container.duration
-        return float(duration * MICROSECONDS) if duration else None
 
     def _read(self) -> "Iterator[Item]":
         """Frames and sound in order of time: a sound waits for the picture that it belongs to."""
@@ -195,7 +165,7 @@ class FileSource:
                 packets = self._container.demux(*streams)
                 continue
             except (av.FFmpegError, OSError) as error:
-                raise SourceLost(f"{redact(self._uri)}: broke off: {_reason(error)}") from error
+                raise SourceLost(f"{redact(self._uri)}: broke off: {reason(error)}") from error
             failed = 0
             yield packet
 
@@ -272,31 +242,12 @@ class FileSource:
         return beyond_s >= SOUND_LAG_S
 
     def _check_end(self) -> None:
-        claimed_s = self.info.duration_s
-        if self._options.max_frames or not self._read_s or not claimed_s:
+        if not self._frames_read or self._options.max_frames:
             return
+        claimed_s = self.info.duration_s or 0.0
         if claimed_s - self._read_s <= max(1.0, 0.05 * claimed_s):
             return
         text = f"ended after {self._read_s:.1f} of {claimed_s:.1f} s"
         if is_url(self._uri):
             raise SourceLost(f"{self.info.uri}: {text}")
         log.warning("%s: %s: what could be read is written", self.name, text)
-
-
-def _is_cover(stream: Any) -> bool:
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)
-
-
-def _reason(error: Exception) -> str:
-    """Why opening or reading failed, in words of the user's."""
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    if isinstance(error, IsADirectoryError):
-        return "is a folder"
-    if isinstance(error, PermissionError):
-        return "permission denied"
-    if isinstance(error, av.error.InvalidDataError | EOFError):
-        return "is not a video, or is damaged at its start"
-    if isinstance(error, TimeoutError | av.error.ExitError):
-        return f"no answer within {OPEN_TIMEOUT_S:g} s"
-    return system_reason(error)

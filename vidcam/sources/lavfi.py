@@ -4,6 +4,7 @@ from av.container import InputContainer
 
 from vidcam.errors import UsageError
 from vidcam.options import ReadOptions
+from vidcam.sources.container import open_container
 from vidcam.sources.file import FileSource
 
 LAVFI = "lavfi:"
@@ -19,4 +20,4 @@ class LavfiSource(FileSource):
         super().__init__(uri, options, audio)
 
     def _open(self) -> InputContainer:
-        return self._opened(self._uri.removeprefix(LAVFI), format="lavfi")
+        return open_container(self._uri, self._uri.removeprefix(LAVFI), format="lavfi")
