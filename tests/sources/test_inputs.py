@@ -11,6 +11,7 @@ from clips import (
     decode,
     hum,
     make_clip,
+    packets,
     picture_of,
     read,
     said,
@@ -175,8 +176,10 @@ def test_a_url_is_read_as_the_file_is(tmp_path, web):
     clip = long_clip(tmp_path / "a.mp4")
     convert(clip, tmp_path / "from-file.mp4")
     convert(web("a.mp4"), tmp_path / "from-web.mp4")
-    both = [(tmp_path / f"from-{origin}.mp4").read_bytes() for origin in ("file", "web")]
-    assert both[0] == both[1]
+    # Not the files' bytes: how sound and pictures interleave depends on the decoder's threads.
+    one, other = (tmp_path / f"from-{origin}.mp4" for origin in ("file", "web"))
+    for kind in ("video", "audio"):
+        assert packets(one, kind) == packets(other, kind) != []
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
