@@ -12,7 +12,7 @@ from cam import oracle
 from torchvision.transforms import functional
 
 from vidcam.backends import load_backend
-from vidcam.backends.torch import TorchBackend, choose_device, choose_precision, threads_for
+from vidcam.backends.torch import TorchBackend, choose_device, choose_precision
 from vidcam.errors import UnknownName, UsageError
 from vidcam.options import FileOptions
 
@@ -213,11 +213,6 @@ def test_auto_precision_is_one_that_the_machine_has():
     assert choose_precision("f32", "cuda") == "f32"
     with pytest.raises(UnknownName, match="bf16"):
         choose_precision("bf61", "cpu")
-
-
-@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (8, 4)])
-def test_the_network_leaves_half_the_cores_to_decoding_and_encoding(cores, threads):
-    assert threads_for(cores) == threads
 
 
 def test_two_thousand_pictures_leave_memory_where_it_was():

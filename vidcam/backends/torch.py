@@ -4,7 +4,6 @@ Why bf16 where the CPU has it (2026-11, EfficientNet-Lite0, batch 8, 2 cores): 4
 against 8.8 in f32; docs/precision.md has what it does to the labels.
 """
 
-import os
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -46,8 +45,6 @@ class TorchBackend:
         self._mean = torch.tensor(model.mean, device=self.device).view(shape)
         self._scale = 1 / torch.tensor(model.std, device=self.device).view(shape)
         self._f32_tail = self._tail_runs_in_f32(model.size)
-        if self.device == "cpu":
-            torch.set_num_threads(threads_for(available_cores()))
 
     def __call__(self, pixels: Pixels, choose: "Chooser | None") -> Output:
         """As `Backend`."""
@@ -87,22 +84,6 @@ class TorchBackend:
         except RuntimeError:
             return False
         return True
-
-
-def available_cores() -> int:
-    """The CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def threads_for(cores: int) -> int:
-    """Threads of the network: decode, draw and encode share the cores and want the other half.
-
-    2026-11, 2 cores, 720p: 15.4 ms a frame with one thread, 16.3 with two, whose waiting for each
-    other costs CPU time.
-    """
-    return max(1, cores // 2)
 
 
 def choose_device(name: str) -> str:

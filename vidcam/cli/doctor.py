@@ -58,14 +58,14 @@ def _versions() -> Iterator[Line]:
 def _device() -> Iterator[Line]:
     import torch
 
-    from vidcam.backends.torch import available_cores, choose_device, choose_precision
+    from vidcam.backends.torch import choose_device, choose_precision
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         has_cuda = torch.cuda.is_available()
     device = choose_device("auto")
     precision = choose_precision("auto", device)
-    yield OK, f"will use {device} in {precision}; {available_cores()} CPU cores"
+    yield OK, f"will use {device} in {precision}; {torch.get_num_threads()} CPU threads"
     if has_cuda:
         for number in range(torch.cuda.device_count()):
             facts = torch.cuda.get_device_properties(number)
