@@ -229,11 +229,12 @@ def check(options: Any) -> None:
         flag = spec.flags[0] if spec.flags else "--" + name.replace("_", "-")
         value = getattr(options, name)
         parse = spec.parse or (_number_like(default) if spec.minimum is not None else None)
-        if isinstance(value, tuple | list) and not spec.multiple:
-            value = ",".join(map(str, value))
+        if isinstance(default, bool) and not isinstance(value, bool):
+            raise UsageError(f"{flag} {value!r}: must be True or False")
+        value = _from_python(flag, value, default, spec)
         if isinstance(value, str) and parse:
             value = _parsed(flag, parse, value)
-            object.__setattr__(options, name, value)
+        object.__setattr__(options, name, value)
         if value is None or value == default:
             continue
         check_value(flag, value, spec)
@@ -253,6 +254,17 @@ def check_value(flag: str, value: Any, spec: Spec) -> None:
     if number and not ((low is None or value >= low) and (high is None or value <= high)):
         reach = f"from {low:g}" + (f" to {high:g}" if high is not None else "")
         raise UsageError(f"{flag} {value}: must be {reach}")
+
+
+def _from_python(flag: str, value: Any, default: Any, spec: Spec) -> Any:
+    """A value as Python callers may give it (281, a Path, a list), as the command line has it."""
+    if spec.multiple:
+        parse = spec.parse or str
+        return tuple(_parsed(flag, parse, v) if isinstance(v, str) else v for v in value)
+    if isinstance(value, tuple | list):
+        return ",".join(map(str, value))
+    takes_text = spec.minimum is None and spec.parse is None and not isinstance(default, bool)
+    return str(value) if takes_text and value is not None else value
 
 
 def _number_like(default: Any) -> Callable[[str], float]:

@@ -200,10 +200,12 @@ def drive(pipeline: Pipeline, source: Source, sinks: Sequence[Sink], options: Fi
         raise
     finally:
         pipeline.stop()
-        with pipeline.timed("finish"):
-            _close(sinks, failure)
-        pipeline.close()
-        stats.wall_s = time.perf_counter() - start
+        try:
+            with pipeline.timed("finish"):
+                _close(sinks, failure)
+        finally:
+            pipeline.close()
+            stats.wall_s = time.perf_counter() - start
     return stats
 
 

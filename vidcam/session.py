@@ -8,6 +8,7 @@ import numpy as np
 
 from vidcam.backends import load_backend
 from vidcam.classifier import Classifier
+from vidcam.errors import UsageError
 from vidcam.models import load_model
 from vidcam.options import FileOptions, from_mapping
 from vidcam.pipeline import AUTO_BATCH, Pipeline, drive
@@ -110,6 +111,7 @@ def run(
     from vidcam.sinks.file import VideoFileSink
 
     options = options or FileOptions()
+    _check_apart(source, sinks)
     given = sinks if isinstance(sinks, Sequence) and not isinstance(sinks, str) else [sinks]
     opened = source
     if isinstance(opened, str | Path):
@@ -127,3 +129,15 @@ def run(
         opened.close()
         raise
     return session.run(opened, targets)
+
+
+def _check_apart(source: object, sinks: object) -> None:
+    from vidcam.sinks.partial import partial_path
+
+    if not isinstance(source, str | Path):
+        return
+    for sink in sinks if isinstance(sinks, list | tuple) else [sinks]:
+        if isinstance(sink, str | Path):
+            names = {Path(sink).resolve(), partial_path(Path(sink)).resolve()}
+            if Path(source).resolve() in names:
+                raise UsageError(f"{sink} would overwrite the input; write to another name")

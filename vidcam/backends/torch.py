@@ -1,7 +1,7 @@
 """The network in eager torch, on any device, cut at the CAM layer.
 
 Why bf16 where the CPU has it (2026-11, EfficientNet-Lite0, batch 8, 2 cores): 4.0 ms a picture
-against 8.8 in f32; docs/precision.md has what it does to the labels.
+against 8.8 in f32; docs/fit.md has what it does to the labels.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -35,8 +35,10 @@ class TorchBackend:
         self.method = METHODS.get(cam.cam)
         self.layer_name: str | None = None
         if self.method:
-            self.layer_name = cam.layer or model.layer or default_layer(model.net, model.size)
-            check_layer(model.net, self.layer_name, model.size)
+            asked = cam.layer or model.layer
+            if asked:
+                check_layer(model.net, asked, model.size)
+            self.layer_name = asked or default_layer(model.net, model.size)
         sample = torch.zeros(1, 3, model.size, model.size)
         net = fold_batchnorm(model.net, sample, keep=self.layer_name)
         self._net = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]

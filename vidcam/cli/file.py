@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,7 @@ def plan(
     """The output of each input. Raises UsageError when two are the same, or one is in the way."""
     if output is None:
         return [None] * len(uris)
-    from vidcam.sinks.partial import check_target
+    from vidcam.sinks.partial import check_target, partial_path
     from vidcam.sources.inputs import stem_of
 
     several = len(uris) > 1 or Path(inputs[0]).is_dir()
@@ -66,32 +67,35 @@ def plan(
         raise UsageError(
             f"-o {output}: several inputs need a folder that exists, or a name with {{stem}}"
         )
-    targets = []
+    sources = {Path(uri).resolve() for uri in uris}
+    targets: list[Path | None] = []
     for uri in uris:
         name = output.replace("{stem}", stem_of(uri))
         target = Path(name) / f"{stem_of(uri)}.mp4" if is_folder else Path(name)
-        if target.exists() and target.resolve() == Path(uri).resolve():
-            raise UsageError(f"-o {target} is the input itself; write to another name")
+        if sources & {target.resolve(), partial_path(target).resolve()}:
+            raise UsageError(f"-o {target} would overwrite an input; write to another name")
         if target in targets:
             raise UsageError(f"-o {output}: two inputs would be written to {target}")
         check_target(target, overwrite)
         targets.append(target)
-    return list(targets)
+    return targets
 
 
 def check_distinct(
     uris: Sequence[str], targets: Sequence[Path | None], records: dict[str, str | None]
 ) -> None:
     """Raise UsageError when a record file is an input or another output."""
-    taken = {Path(uri).resolve(): "an input" for uri in uris}
-    taken |= {target.resolve(): "-o" for target in targets if target}
+    from vidcam.sinks.partial import partial_path
+
+    taken = {Path(uri).resolve() for uri in uris}
+    taken |= {target.resolve() for target in targets if target}
     for flag, name in records.items():
         if name is None:
             continue
         path = Path(name).resolve()
-        if path in taken:
-            raise UsageError(f"{flag} {name}: {taken[path]} has that name; give each its own")
-        taken[path] = flag
+        if path in taken or partial_path(path) in taken:
+            raise UsageError(f"{flag} {name}: an input or another output has that name")
+        taken.add(path)
 
 
 def _run(
@@ -106,7 +110,6 @@ def _run(
     from vidcam.sinks.records import csv_rows, json_lines, record_file
 
     failed = 0
-    session: Session | None = None
     with ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
         writers: list[Written] = []
@@ -115,62 +118,65 @@ def _run(
         if csv:
             encoding = "utf-8-sig"  # so that spreadsheets show Chinese
             writers.append(stack.enter_context(record_file(csv, csv_rows, overwrite, encoding)))
+        job = Job(options, overwrite, quiet, writers, interrupts)
         for uri, target in jobs:
             try:
-                session = _explain(uri, target, options, overwrite, writers, quiet,
-                                   session, interrupts)  # fmt: skip
+                job.explain(uri, target)
             except VidcamError as error:
-                if len(jobs) == 1 or isinstance(error, Interrupted | UsageError):
+                # What is wrong before the model is loaded is wrong for every input.
+                is_for_all = isinstance(error, UsageError) and job.session is None
+                if len(jobs) == 1 or is_for_all or isinstance(error, Interrupted):
                     raise
                 failed += 1
                 log.error("%s", error)
+            if interrupts.asked and len(jobs) > 1:
+                raise Interrupted("interrupted")
     if failed:
         log.error("%d of %d inputs failed", failed, len(jobs))
     return 1 if failed else 0
 
 
-def _explain(
-    uri: str,
-    target: Path | None,
-    options: FileOptions,
-    overwrite: bool,
-    writers: "Sequence[Written]",
-    quiet: bool,
-    session: "Session | None",
-    interrupts: "Interrupts",
-) -> "Session":
-    from vidcam.cli.report import ProgressReport, closing_table
-    from vidcam.sinks import Sink
-    from vidcam.sinks.file import VideoFileSink
-    from vidcam.sinks.records import RecordSink
-    from vidcam.sources import open_source
+@dataclass
+class Job:
+    """One call of the command: what every input has in common, the model loaded once."""
 
-    source: Source = open_source(uri, options, options.audio and target is not None)
-    sinks: list[Sink] = [RecordSink(write) for write in writers]
-    try:
-        if target is not None:
-            sinks.append(VideoFileSink(target, options, overwrite))
-        if session is None:
-            session = _load(options)
-    except BaseException as error:
-        for sink in sinks:
-            sink.close(error)
-        source.close()
-        raise
+    options: FileOptions
+    overwrite: bool
+    quiet: bool
+    writers: "Sequence[Written]"
+    interrupts: "Interrupts"
+    session: "Session | None" = None
 
-    def started(pipeline: Any) -> None:
-        interrupts.pipeline = pipeline
+    def explain(self, uri: str, target: Path | None) -> None:
+        """Explain one input. Raises VidcamError."""
+        from vidcam.cli.report import ProgressReport, closing_table
+        from vidcam.sinks import Sink
+        from vidcam.sinks.file import VideoFileSink
+        from vidcam.sinks.records import RecordSink
+        from vidcam.sources import open_source
 
-    try:
-        with ProgressReport(source.info, quiet) as progress:
-            stats = session.run(source, sinks, progress, started)
-    finally:
-        interrupts.pipeline = None
-    if stats.corrupt:
-        log.warning("%s: %d corrupt packets or frames passed over", source.info.name, stats.corrupt)
-    if not quiet:
-        closing_table(f"{source.info.name} → {target}" if target else source.info.name, stats)
-    return session
+        source: Source = open_source(uri, self.options, self.options.audio and target is not None)
+        sinks: list[Sink] = [RecordSink(write) for write in self.writers]
+        try:
+            if target is not None:
+                sinks.append(VideoFileSink(target, self.options, self.overwrite))
+            if self.session is None:
+                self.session = _load(self.options)
+        except BaseException as error:
+            for sink in sinks:
+                sink.close(error)
+            source.close()
+            raise
+        name = source.info.name
+        try:
+            with ProgressReport(source.info, self.quiet) as progress:
+                stats = self.session.run(source, sinks, progress, self.interrupts.watch)
+        finally:
+            self.interrupts.pipeline = None
+        if stats.corrupt:
+            log.warning("%s: %d corrupt packets or frames passed over", name, stats.corrupt)
+        if not self.quiet:
+            closing_table(f"{name} → {target}" if target else name, stats)
 
 
 def _load(options: FileOptions) -> "Session":

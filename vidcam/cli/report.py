@@ -7,6 +7,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from vidcam.types import RunStats, StreamInfo
 
@@ -24,7 +25,7 @@ class ProgressReport:
         self._bar: Progress | None = None
         if not quiet and sys.stderr.isatty():
             columns = (
-                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+                TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
                 TextColumn("{task.fields[fps]:.0f} fps"), TimeRemainingColumn(),
             )  # fmt: skip
             self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
@@ -59,7 +60,7 @@ class ProgressReport:
 def closing_table(name: str, stats: RunStats) -> None:
     """Print what was done and what each stage cost."""
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 100)
-    table = Table(title=name, title_justify="left", box=None, pad_edge=False)
+    table = Table(title=Text(name), title_justify="left", box=None, pad_edge=False)
     for column in ("read", "corrupt", "classified", "explained", "written", "seconds", "fps"):
         table.add_column(column, justify="right")
     counts = (stats.read, stats.corrupt, stats.classified, stats.explained, stats.written)

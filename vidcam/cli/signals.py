@@ -16,6 +16,7 @@ class Interrupts:
     """
 
     def __init__(self) -> None:
+        self.asked = False
         self.pipeline: Pipeline | None = None
         self._before: dict[int, object] = {}
 
@@ -28,7 +29,12 @@ class Interrupts:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
+    def watch(self, pipeline: Pipeline) -> None:
+        """Stop this pipeline when a signal comes."""
+        self.pipeline = pipeline
+
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked = True
         if self.pipeline is None:
             # No Interrupted: libraries that catch Exception and try again would swallow it.
             raise KeyboardInterrupt

@@ -52,7 +52,7 @@ class LabelPanel:
         if not shown:
             return
         matrix, full = yuv.matrix_of(picture), yuv.is_full_range(picture)
-        percents = tuple((s.index, s.score and round(s.score * 100, 1)) for s in shown)
+        percents = tuple((s.index, s.score and round(s.score * 100)) for s in shown)
         key = (percents, picture.width, picture.height, matrix, full)
         if key != self._key:
             self._key = key
@@ -92,7 +92,9 @@ class LabelPanel:
             text[y : y + percent.shape[0], right - percent.shape[1] : right] = percent
             y += line_height(size)
             track[y : y + bar, padding:right] = 255
-            bars[y : y + bar, padding : padding + round(inner * min(1.0, score.score))] = 255
+            bars[y : y + bar, padding : padding + round(inner * round(score.score * 100) / 100)] = (
+                255
+            )
         rect = Rect(margin, margin, panel_width, panel_height)
         return _compose(rect, (track, bars, text), matrix, full)
 

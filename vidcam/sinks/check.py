@@ -73,6 +73,8 @@ def _check(container: Any, tally: Tally) -> None:
                 f"{name}: sound ends at {max(sound_times):.3f} s "
                 f"instead of {tally.sound_last_s:.3f} s"
             )
+    if not keys:
+        raise OutputError(f"{name}: has no key frame")
     container.seek(max(keys), stream=video)
     shown = [picture.pts for picture in container.decode(video) if picture.pts is not None]
     if not shown or abs(max(shown) * float(video.time_base) - max(times)) > slack_s:

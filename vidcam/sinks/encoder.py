@@ -7,6 +7,7 @@ from typing import Any
 
 import av
 from av.codec import Codec, CodecContext
+from av.format import Flags as ContainerFlags
 from av.video.reformatter import ColorRange
 
 from vidcam.errors import OutputError, UnknownName, UsageError, system_reason
@@ -159,7 +160,11 @@ def muxer_of(path: Path) -> str:
         raise UsageError(f"{path}: a name without an ending; write {path}.mp4")
     if suffix not in muxers():
         raise UnknownName("container", suffix, [*USUAL_SUFFIXES, *muxers()])
-    return muxers()[suffix]
+    muxer = muxers()[suffix]
+    no_timestamps: Any = ContainerFlags.no_timestamps
+    if av.ContainerFormat(muxer, "w").flags & no_timestamps.value:
+        raise UsageError(f"{path}: {suffix} keeps no times; write .mp4 or .mkv")
+    return muxer
 
 
 def _encoder_for(codec: str) -> str:

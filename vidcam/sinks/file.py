@@ -94,6 +94,8 @@ class VideoFileSink:
         with self._writing():
             source = packet.packet
             time_s = float((source.pts or 0) * source.time_base)
+            if time_s < 0 and self._container and self._container.format.name == "avi":
+                return  # AVI cannot begin before 0: its muxer would move the pictures instead
             self._tally.sound_packets += self._mux(self._sound.packets(packet))
         self._tally.sound_last_s = max(self._tally.sound_last_s, time_s)
 
@@ -103,15 +105,15 @@ class VideoFileSink:
             self._finish()
             if error is None:
                 check_file(self._partial.path, self._tally)
-                self._partial.commit()
-                return
         except BaseException as failure:
             self._partial.discard()
             if error is None:
                 raise
             log.debug("closing after an error: %s", failure)
             return
-        if isinstance(error, KeyboardInterrupt) and self._tally.times_s:
+        if error is None:
+            self._partial.commit()
+        elif isinstance(error, KeyboardInterrupt) and self._tally.times_s:
             log.error("%s keeps the first %d frames", self._partial.path, len(self._tally.times_s))
         else:
             self._partial.discard()

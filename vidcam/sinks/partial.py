@@ -1,5 +1,6 @@
 """Files that appear under their name only when they are whole."""
 
+import errno
 from pathlib import Path
 
 from vidcam.errors import OutputError, UsageError, system_reason
@@ -11,7 +12,8 @@ class PartialFile:
     def __init__(self, target: str | Path, overwrite: bool) -> None:
         """Check the target before any work is done. Raises UsageError or OutputError."""
         self.target = Path(target)
-        self.path = self.target.with_name(f"{self.target.stem}.partial{self.target.suffix}")
+        self.path = partial_path(self.target)
+        self._overwrite = overwrite
         check_target(self.target, overwrite)
         try:
             self.path.open("wb").close()
@@ -19,12 +21,23 @@ class PartialFile:
             raise OutputError(f"{self.target}: {system_reason(error)}") from error
 
     def commit(self) -> None:
-        """Give the file its name."""
-        self.path.replace(self.target)
+        """Give the file its name. Raises OutputError, and keeps the part."""
+        try:
+            if self.target.exists() and not self._overwrite:
+                raise FileExistsError(errno.EEXIST, "a file of this name has come meanwhile")
+            self.path.replace(self.target)
+        except OSError as error:
+            reason = system_reason(error)
+            raise OutputError(f"{self.target}: {reason}; all is in {self.path}") from error
 
     def discard(self) -> None:
         """Remove what was written."""
         self.path.unlink(missing_ok=True)
+
+
+def partial_path(target: Path) -> Path:
+    """The name under which a target is written."""
+    return target.with_name(f"{target.stem}.partial{target.suffix}")
 
 
 def check_target(target: Path, overwrite: bool) -> None:

@@ -1,4 +1,4 @@
-"""JSON lines and CSV: one record per frame. docs/records.md says what each field is."""
+"""JSON lines and CSV: one record per frame. docs/command.md says what each field is."""
 
 import csv
 import json

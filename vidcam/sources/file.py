@@ -33,6 +33,8 @@ log = logging.getLogger("vidcam")
 
 # So many failed reads in a row, without a packet between them, are the end of the file.
 MOST_FAILED_READS = 50
+# Times that jump back further are a clock that began anew, as in joined recordings.
+CLOCK_RESTART_S = 1.0
 # Sound is stored at most so far from the pictures that it belongs to.
 SOUND_LAG_S = 1.0
 FALLBACK_RATE = Fraction(25)
@@ -57,6 +59,7 @@ class FileSource:
             self._normaliser = Normaliser()
             self._frames_read = 0
             self._last_pts: int | None = None
+            self._sound_dts: int | None = None
             self._read_s = 0.0
             self._end_s = inf if options.duration is None else options.duration
             self._video_done = self._sound_done = False
@@ -161,6 +164,7 @@ class FileSource:
                 failed += 1
                 if failed > MOST_FAILED_READS:
                     log.warning("%s: unreadable from here (%s)", self.name, error)
+                    yield self._flush()
                     return
                 packets = self._container.demux(*streams)
                 continue
@@ -168,6 +172,12 @@ class FileSource:
                 raise SourceLost(f"{redact(self._uri)}: broke off: {reason(error)}") from error
             failed = 0
             yield packet
+
+    def _flush(self) -> Any:
+        """The packet that makes the decoder give what it holds."""
+        packet: Any = av.Packet()
+        packet.stream = self._video
+        return packet
 
     def _decoded(self, packet: Any) -> list[av.VideoFrame]:
         if packet.is_corrupt:
@@ -191,8 +201,9 @@ class FileSource:
             return None
         if picture.is_corrupt:
             self.corrupt += 1
-        self._rotated = picture.rotation % 180 != 0
-        upright = self._normaliser(picture, picture.rotation % 360)
+        quarter_turns = round(picture.rotation / 90)
+        self._rotated = quarter_turns % 2 != 0
+        upright = self._normaliser(picture, quarter_turns * 90 % 360)
         upright.pts, upright.time_base = pts, self._time_base
         upright.duration = picture.duration
         upright.pict_type = 0
@@ -214,6 +225,10 @@ class FileSource:
             return 0 if self._last_pts is None else self._last_pts + step
         shifted = pts - round(self._offset_s / self._time_base)
         if self._last_pts is not None and shifted <= self._last_pts:
+            back_s = float((self._last_pts - shifted) * self._time_base)
+            if back_s > CLOCK_RESTART_S:
+                self._offset_s -= back_s + float(step * self._time_base)
+                return self._last_pts + step
             return self._last_pts + 1
         return int(shifted)
 
@@ -229,6 +244,10 @@ class FileSource:
             return
         packet.pts -= shift
         packet.dts -= shift
+        if self._sound_dts is not None and packet.dts <= self._sound_dts:
+            self.corrupt += 1  # no container takes times that go back
+            return
+        self._sound_dts = packet.dts
         sounds.append((time_s, AudioPacket(packet, self.name)))
 
     def _done(self, packet: Any) -> bool:
@@ -238,8 +257,9 @@ class FileSource:
         if self._audio is None or self._sound_done:
             return True
         time = packet.dts if packet.dts is not None else packet.pts
-        beyond_s = float((time or 0) * packet.time_base) - self._offset_s - self._end_s
-        return beyond_s >= SOUND_LAG_S
+        if time is None:
+            return False
+        return float(time * packet.time_base) - self._offset_s - self._end_s >= SOUND_LAG_S
 
     def _check_end(self) -> None:
         if not self._frames_read or self._options.max_frames:

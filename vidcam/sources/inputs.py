@@ -1,5 +1,6 @@
 """The inputs of a command line: files, folders, globs and URLs as one list."""
 
+import os
 from collections.abc import Iterable, Sequence
 from glob import glob, has_magic
 from pathlib import Path
@@ -45,7 +46,8 @@ def is_url(text: str) -> bool:
 def name_of(uri: str) -> str:
     """The name of a source for people and records: without folders, without passwords."""
     if not is_url(uri):
-        return Path(uri).name
+        # A name that is no UTF-8, as archives from elsewhere leave, must not break records.
+        return os.fsencode(Path(uri).name).decode("utf-8", "replace")
     if uri.startswith("lavfi:"):
         return uri
     return unquote(Path(urlsplit(uri).path).name) or urlsplit(redact(uri)).netloc
@@ -55,7 +57,7 @@ def stem_of(uri: str) -> str:
     """The `{stem}` of an output name."""
     if uri.startswith("lavfi:"):
         return "".join(c if c.isalnum() else "_" for c in uri[6:].split("=")[0]) or "lavfi"
-    return Path(name_of(uri)).stem
+    return Path(name_of(uri) if is_url(uri) else uri).stem
 
 
 def _videos(text: str, paths: Iterable[str], any_file: bool = False) -> list[str]:
