@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import sysconfig
 from configparser import ConfigParser
 from importlib import metadata
 from pathlib import Path
@@ -20,12 +21,11 @@ def config() -> ConfigParser:
 
 def installed_files() -> list[str]:
     """What pip installed of vidcam; empty in a bare checkout or an editable install."""
-    try:
-        files = metadata.files("vidcam") or []
-    except metadata.PackageNotFoundError:
-        return []
-    names = [str(file) for file in files]
-    return names if any(name.endswith("vidcam/pipeline.py") for name in names) else []
+    # Not metadata.files: a build leaves vidcam.egg-info in the checkout, which comes first there.
+    places = [sysconfig.get_path("purelib")]
+    found = list(metadata.distributions(name="vidcam", path=places))
+    names = [str(file) for one in found for file in one.files or []]
+    return names if "vidcam/pipeline.py" in names else []
 
 
 def test_every_folder_of_the_package_is_in_setup_cfg() -> None:

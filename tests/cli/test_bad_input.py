@@ -1,18 +1,14 @@
 """Bad input of `vidcam file`: one sentence, the right exit code, nothing written."""
 
 import errno
-import logging
 import os
 import pickle
-import sys
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from clips import make_clip
-
-from vidcam.cli import main
 
 TEST_PICTURE = "lavfi:testsrc2=size=320x180:rate=25"
 
@@ -26,24 +22,11 @@ def clip_bytes(tmp_path_factory):
 
 
 @pytest.fixture
-def run_main(monkeypatch, capsys, tmp_path, clip_bytes):
+def run_main(run_main, monkeypatch, tmp_path, clip_bytes):
     """Runs the command line in this process, in a folder with clip.mp4; (code, stdout, stderr)."""
-    loggers = [logging.getLogger(name) for name in ("vidcam", "libav")]
-    before = [(one.handlers, one.propagate, one.level) for one in loggers]
     monkeypatch.chdir(tmp_path)
     Path("clip.mp4").write_bytes(clip_bytes)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["vidcam", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
-
-    yield run
-    for one, (handlers, propagate, level) in zip(loggers, before, strict=True):
-        one.handlers, one.propagate = handlers, propagate
-        one.setLevel(level)
+    return run_main
 
 
 @pytest.fixture

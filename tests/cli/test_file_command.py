@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import logging
 import os
 import pty
 import subprocess
@@ -14,7 +13,6 @@ import numpy as np
 import pytest
 from clips import decode, make_clip, packets, times
 
-from vidcam.cli import main
 from vidcam.sinks.records import CSV_HEADER
 
 TEST_PICTURE = "lavfi:testsrc2=size=320x180:rate=25"
@@ -37,24 +35,10 @@ def checkpoint(tmp_path_factory):
 
 
 @pytest.fixture
-def run_main(monkeypatch, capsys, tmp_path, checkpoint):
+def run_main(run_main, monkeypatch, tmp_path, checkpoint):
     """Runs `vidcam file` with the small network in this process; gives (code, stdout, stderr)."""
-    loggers = [logging.getLogger(name) for name in ("vidcam", "libav")]
-    before = [(one.handlers, one.propagate, one.level) for one in loggers]
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        argv = ["vidcam", "file", *map(str, arguments), "--model", str(checkpoint)]
-        monkeypatch.setattr(sys, "argv", argv)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
-
-    yield run
-    for one, (handlers, propagate, level) in zip(loggers, before, strict=True):
-        one.handlers, one.propagate = handlers, propagate
-        one.setLevel(level)
+    return lambda *arguments: run_main("file", *arguments, "--model", checkpoint)
 
 
 @pytest.fixture

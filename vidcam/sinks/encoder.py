@@ -1,6 +1,7 @@
 """Containers and encoders: what this FFmpeg has, and whether a choice of them works."""
 
 import io
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,9 @@ def configure(context: Any, options: EncodeOptions) -> None:
             raise UnknownName(f"option of {options.encoder}", name, sorted(names))
         values[name] = value
     if options.encoder == "libx265":
-        values["x265-params"] = ":".join(filter(None, ["log-level=1", values.get("x265-params")]))
+        values["x265-params"] = ":".join(filter(None, ["log-level=0", values.get("x265-params")]))
+    # These two libraries write pages to stderr by themselves, past FFmpeg's log.
+    os.environ.setdefault("SVT_LOG", "1")
     context.options = values
     context.pix_fmt = pixel_format(context.codec)
     if context.pix_fmt.startswith("yuvj"):
