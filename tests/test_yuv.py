@@ -13,6 +13,7 @@ import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
 from vidcam import yuv
+from vidcam.errors import SourceError
 from vidcam.options import COLORMAPS
 from vidcam.types import Rect
 
@@ -174,7 +175,7 @@ def test_an_odd_size_loses_its_last_column_or_row(size, pixel_format):
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 64), (64, 1)])
 def test_a_picture_without_room_for_a_chroma_sample_is_refused(size):
-    with pytest.raises(ValueError, match=f"{size[0]}x{size[1]}"):
+    with pytest.raises(SourceError, match=f"{size[0]}x{size[1]}"):
         yuv.Normaliser()(noise(*size), 0)
 
 

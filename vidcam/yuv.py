@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
+from vidcam.errors import SourceError
 from vidcam.types import Pixels, Rect
 
 # What decoders leave unsaid is guessed as players guess it: HD is BT.709, the rest BT.601.
@@ -98,12 +99,12 @@ class Normaliser:
         self.size: tuple[int, int] | None = None
 
     def __call__(self, picture: av.VideoFrame, rotation: int) -> av.VideoFrame:
-        """The picture, turned counter-clockwise by `rotation` degrees. Raises ValueError."""
+        """The picture, turned counter-clockwise by `rotation` degrees. Raises SourceError."""
         upright = self._to_420(picture)
         if upright.width % 2 or upright.height % 2:
             even = upright.width & ~1, upright.height & ~1
             if not all(even):
-                raise ValueError(f"a picture of {upright.width}x{upright.height} is too small")
+                raise SourceError(f"pictures of {upright.width}x{upright.height} are too small")
             upright = crop(upright, Rect(0, 0, *even))
         if rotation:
             upright = rotate(upright, rotation)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from clips import decode, make_clip, read, times
+from PIL import Image
 
 import vidcam
 from vidcam.errors import OutputError, UsageError
@@ -118,3 +119,10 @@ def test_the_sink_takes_what_python_callers_write(tmp_path):
     assert not list(tmp_path.iterdir())
     with pytest.raises(UsageError, match="True or False"):
         FileOptions(cam_raw="false")
+
+
+def test_pictures_of_one_column_are_refused_in_words(tmp_path, vidcam):
+    clip = tmp_path / "a.gif"
+    Image.new("RGB", (1, 64), "red").save(clip)
+    done = vidcam("file", clip, "-o", tmp_path / "out.mp4")
+    assert done.returncode == 3 and "pictures of 1x64 are too small" in done.stderr
