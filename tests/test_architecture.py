@@ -27,6 +27,8 @@ FORBIDDEN = {
     "types": LIGHT,
     "errors": LIGHT,
     "options": LIGHT,
+    "spec": LIGHT,
+    "values": LIGHT,
     "channel": LIGHT,
     "sources": NO_NETWORK,
     "sinks": NO_NETWORK,
@@ -37,6 +39,8 @@ FORBIDDEN = {
     "cam": NETWORK_ONLY,
     "backends": NETWORK_ONLY,
     # The pipeline knows only the contracts, which are the folders' own __init__.
+    "stats": LIGHT,
+    "view": LIGHT,
     "pipeline": {"torch", "click", *(f"{part}." for part in PICTURES)},
 }
 

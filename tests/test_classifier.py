@@ -11,7 +11,7 @@ from vidcam.classifier import Classifier, softmax
 from vidcam.errors import UnknownName, UsageError
 from vidcam.labels import Labels, imagenet
 from vidcam.models import Model
-from vidcam.options import LANGUAGES, FileOptions
+from vidcam.values import LANGUAGES, FileOptions
 
 SIZE = 32
 

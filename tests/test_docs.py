@@ -108,7 +108,8 @@ def test_every_link_inside_the_repository_exists(page: Path) -> None:
 
 
 def test_every_option_is_in_the_commands_page() -> None:
-    from vidcam.options import FileOptions, specs
+    from vidcam.options import FileOptions
+    from vidcam.spec import specs
 
     page = (ROOT / "docs" / "command.md").read_text("utf-8")
     for name, (_, spec) in specs(FileOptions).items():

@@ -7,18 +7,19 @@ import pytest
 from vidcam.errors import UnknownName, UsageError
 from vidcam.options import (
     COLORMAPS,
-    LANGUAGES,
     PICTURE_CAMS,
     VIDEO_CAMS,
     FileOptions,
-    from_mapping,
+)
+from vidcam.spec import from_mapping, specs
+from vidcam.values import (
+    LANGUAGES,
     parse_device,
     parse_key_value,
     parse_languages,
     parse_roi,
     parse_seconds,
     parse_topk,
-    specs,
 )
 
 # The command line of the issue and of CLI.md; a changed default is a changed program.

@@ -10,11 +10,12 @@ from vidcam.backends import load_backend
 from vidcam.classifier import Classifier
 from vidcam.errors import UsageError
 from vidcam.models import load_model
-from vidcam.options import FileOptions, from_mapping
+from vidcam.options import FileOptions
 from vidcam.pipeline import AUTO_BATCH, Pipeline, drive
 from vidcam.prepare import Geometry
 from vidcam.sinks import Sink
 from vidcam.sources import Source, open_source
+from vidcam.spec import from_mapping
 from vidcam.types import Result, RunStats
 
 # Measured on real pictures shown as 16:9 frames: docs/fit.md.

@@ -39,7 +39,9 @@ class StreamInfo:
     `width, height` are those of the pictures as they are shown (upright, even). `rate` is the
     average rate in frames per second and `time_base` the unit of the frames' `pts`. `frames` and
     `duration_s` are the source's own claim, None where it makes none. `audio` is the av stream
-    whose packets come with the frames, None without sound.
+    whose packets come with the frames, None without sound; `coded` is that of the pictures
+    themselves, for who copies them. Of a live source both are templates that outlive it, and
+    `coded` is None when the source gives raw pixels.
     """
 
     name: str
@@ -52,6 +54,7 @@ class StreamInfo:
     duration_s: float | None = None
     live: bool = False
     audio: Any = None
+    coded: Any = None
     sample_aspect_ratio: Fraction = Fraction(1)
 
 
@@ -87,6 +90,38 @@ class AudioPacket:
     def size_bytes(self) -> int:
         """Memory that the packet holds."""
         return int(self.packet.size)
+
+
+@dataclass(frozen=True, slots=True)
+class CodedPacket:
+    """A coded packet of the pictures as the source sent it, times as its frames'."""
+
+    packet: Any
+    source: str
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the packet holds."""
+        return int(self.packet.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A live source delivers, for the first time or again; `info` may differ from before."""
+
+    source: str
+    info: StreamInfo
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A live source has gone; `cause` in a few words, `since_s` the time (of `time.time`)."""
+
+    source: str
+    cause: str
+    since_s: float
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +179,17 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A frame and its prediction; `latency_s` counts from capture to prediction."""
+    """A frame and its prediction; `latency_s` counts from capture to prediction.
+
+    `age_s` is how much older the frame is that was classified: 0 when it is this one. `window` is
+    the prediction as the window's keys want it explained, None when that is the same.
+    """
 
     frame: Frame
     prediction: Prediction
     latency_s: float
+    age_s: float = 0.0
+    window: Prediction | None = None
 
 
 @dataclass(slots=True)

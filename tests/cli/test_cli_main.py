@@ -11,7 +11,8 @@ import pytest
 
 from vidcam import errors
 from vidcam.cli import COMMANDS, cli
-from vidcam.options import FileOptions, specs
+from vidcam.options import FileOptions
+from vidcam.spec import specs
 
 HEAVY = {"torch", "torchvision", "timm", "cv2", "av", "numpy", "rich", "PIL", "matplotlib"}
 

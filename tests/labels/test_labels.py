@@ -7,7 +7,7 @@ import pytest
 
 from vidcam.errors import UnknownName, UsageError
 from vidcam.labels import UNKNOWN, Labels, imagenet, parse_classes, read_names
-from vidcam.options import LANGUAGES
+from vidcam.values import LANGUAGES
 
 CHINESE = ("zh", "zh-TW")
 # Class index: what it may be called in Chinese, and what public tables call it by mistake.

@@ -15,8 +15,8 @@ from fontTools.ttLib import TTCollection, TTFont
 
 from vidcam.errors import UsageError
 from vidcam.labels import UNKNOWN, imagenet
-from vidcam.options import LANGUAGES
 from vidcam.overlays.fonts import Font, FontChain, bundled_font
+from vidcam.values import LANGUAGES
 
 # The last private-use characters of Unicode: no font of any machine draws them.
 NOBODYS, ANOTHER = "\U0010fff0", "\U0010fff1"

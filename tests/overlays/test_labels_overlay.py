@@ -6,11 +6,11 @@ from test_yuv import MATRICES_AND_RANGES, noise, picture_of, rgb_of_picture, yuv
 
 from vidcam import yuv
 from vidcam.labels import imagenet
-from vidcam.options import LANGUAGES
 from vidcam.overlays.fonts import FontChain
 from vidcam.overlays.labels import LabelPanel, percent_text, text_size
 from vidcam.overlays.text import TextMasks
 from vidcam.types import Frame, Prediction, Rect, Result, Score
+from vidcam.values import LANGUAGES
 
 SIZES = [
     (64, 48), (48, 64), (96, 72), (128, 96), (160, 120), (176, 144), (426, 240), (240, 426),

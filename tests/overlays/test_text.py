@@ -5,9 +5,9 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from vidcam.labels import imagenet
-from vidcam.options import LANGUAGES
 from vidcam.overlays.fonts import FontChain, bundled_font
 from vidcam.overlays.text import TextMasks, line_height
+from vidcam.values import LANGUAGES
 
 LONG = "一只躺在沙发上的虎斑猫 / a tabby cat that lies on a sofa"
 WIDE = 10_000

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from vidcam.errors import UsageError
-from vidcam.options import Spec, check_value, specs
+from vidcam.spec import Spec, check_value, specs
 
 # A longer list of choices is named in the help's own words.
 MOST_LISTED = 12
@@ -72,7 +72,7 @@ def _option(name: str, default: Any, spec: Spec) -> Callable[[Command], Command]
         name,
         type=Parsed(spec, base, flags[0]),
         metavar=spec.metavar or ("N" if is_number else "NAME"),
-        default=() if spec.multiple else default,
+        default=default,
         multiple=spec.multiple,
         help=_help(default, spec),
     )

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from vidcam.errors import UnknownName, UsageError, system_reason
-from vidcam.options import LANGUAGES
+from vidcam.values import LANGUAGES
 
 IMAGENET_CLASSES = 1000
 UNKNOWN = {"zh": "未知", "zh-TW": "未知", "ja": "不明", "ko": "알 수 없음", "en": "unknown"}

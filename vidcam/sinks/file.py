@@ -12,6 +12,7 @@ from av.container import OutputContainer
 
 from vidcam.errors import OutputError, UsageError, system_reason
 from vidcam.options import EncodeOptions
+from vidcam.sinks import Sink
 from vidcam.sinks.check import Tally, check_file
 from vidcam.sinks.encoder import check_output, configure, muxer_of
 from vidcam.sinks.partial import PartialFile
@@ -32,7 +33,7 @@ SMALL_CLOCK = {"mpeg4", "libxvid", "h263", "h263p", "mpeg1video", "mpeg2video", 
 GIF_CLOCK = Fraction(1, 100)
 
 
-class VideoFileSink:
+class VideoFileSink(Sink):
     """Encodes composed pictures and keeps sound and timing."""
 
     def __init__(self, target: str | Path, options: EncodeOptions, overwrite: bool = False) -> None:

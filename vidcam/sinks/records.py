@@ -12,6 +12,7 @@ from typing import Any, Protocol, TextIO
 import av
 
 from vidcam.errors import OutputError, VidcamError, system_reason
+from vidcam.sinks import Sink
 from vidcam.sinks.partial import PartialFile, is_special
 from vidcam.types import AudioPacket, Result, StreamInfo
 
@@ -73,7 +74,7 @@ def csv_rows(stream: TextIO) -> Written:
     return write
 
 
-class RecordSink:
+class RecordSink(Sink):
     """Hands each result to a writer; the file behind it may serve several runs."""
 
     def __init__(self, write: Written) -> None:

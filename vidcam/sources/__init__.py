@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from vidcam.options import ReadOptions
-from vidcam.types import AudioPacket, Frame, StreamInfo
+from vidcam.types import AudioPacket, CodedPacket, Frame, StreamInfo
 
-Item = Frame | AudioPacket
+Item = Frame | AudioPacket | CodedPacket
 
 
 class Source(Protocol):
-    """Iterates `Frame | AudioPacket`; a failure is an exception, the end is the end."""
+    """Iterates Items; a failure is an exception, the end is the end."""
 
     info: StreamInfo
     corrupt: int
