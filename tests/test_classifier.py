@@ -11,7 +11,8 @@ from vidcam.classifier import Classifier, softmax
 from vidcam.errors import UnknownName, UsageError
 from vidcam.labels import Labels, imagenet
 from vidcam.models import Model
-from vidcam.values import LANGUAGES, FileOptions
+from vidcam.options import FileOptions
+from vidcam.values import LANGUAGES
 
 SIZE = 32
 

@@ -8,16 +8,21 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from vidcam.compositor import Compositor
+from vidcam.drive import Group, Station, drive
 from vidcam.errors import Interrupted, UsageError
+from vidcam.feed import Feed, WholeReader
 from vidcam.options import FileOptions
-from vidcam.pipeline import AUTO_BATCH, Pipeline, drive
+from vidcam.pipeline import AUTO_BATCH, Pipeline, Policy
+from vidcam.sinks import Sink
 from vidcam.sources import open_source
+from vidcam.stats import SourceStats
 from vidcam.types import AudioPacket, Frame, Result
 
 SMALL = "lavfi:testsrc2=size=320x180:rate=25"
 
 
-class Recorder:
+class Recorder(Sink):
     """A sink that keeps what it is told."""
 
     def __init__(self, close=None):
@@ -61,6 +66,20 @@ class Endless:
         self._inner.close()
 
 
+def pipeline_of(session, source, options, classifier=None):
+    """A pipeline over one source, with the policy of `vidcam file`."""
+    classifier = classifier or session.classifier
+    feed = Feed(WholeReader(source), SourceStats("a"), session.geometry, classifier, options)
+    policy = Policy(True, options.batch or AUTO_BATCH, options.stride)
+    return Pipeline([feed], classifier, options, policy)
+
+
+def given_by(pipeline):
+    """All results and sounds."""
+    items = [given[1] for given in pipeline if given is not None]
+    return [item for item in items if isinstance(item, Result | AudioPacket)]
+
+
 @pytest.fixture
 def explain(session):
     """Runs a pipeline over a source; gives (results, stats)."""
@@ -68,8 +87,8 @@ def explain(session):
     def run(uri=SMALL, **options):
         parsed = replace(session.options, **{"max_frames": 12} | options)
         source = open_source(uri, parsed)
-        pipeline = Pipeline(source, session.classifier, session.geometry, parsed)
-        results = list(pipeline)
+        pipeline = pipeline_of(session, source, parsed)
+        results = given_by(pipeline)
         pipeline.close()
         return results, pipeline.stats
 
@@ -157,8 +176,8 @@ def test_without_a_method_nothing_is_explained(session):
     options = replace(session.options, cam="none", max_frames=3)
     classifier = type(session.classifier)(session.model, session.backend, options)
     source = open_source(SMALL, options)
-    pipeline = Pipeline(source, classifier, session.geometry, options)
-    predictions = [result.prediction for result in pipeline]
+    pipeline = pipeline_of(session, source, options, classifier)
+    predictions = [result.prediction for result in given_by(pipeline)]
     pipeline.close()
     assert [(p.cam, p.cam_class, p.cam_fresh) for p in predictions] == [(None, None, False)] * 3
     assert pipeline.stats.explained == 0 and pipeline.stats.classified == 3
@@ -177,9 +196,10 @@ def test_a_fast_source_waits_for_a_slow_reader(session):
 def test_drive_hands_all_to_all_sinks_and_counts(session, cat_clip):
     options = replace(session.options, layout="side-by-side", max_frames=10)
     source = open_source(str(cat_clip), options)
-    pipeline = Pipeline(source, session.classifier, session.geometry, options)
+    pipeline = pipeline_of(session, source, options)
     sinks, seen = [Recorder(), Recorder()], []
-    stats = drive(pipeline, source, sinks, options, lambda s: seen.append(s.written))
+    station = Station(pipeline.feeds[0], [Group(Compositor(options), sinks[:])])
+    stats = drive(pipeline, [station], lambda s: seen.append(s.written))
     assert sinks[0].items == sinks[1].items
     assert {type(item) for item in sinks[0].items} == {Result, AudioPacket}
     for sink in sinks:

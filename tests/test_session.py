@@ -11,6 +11,7 @@ from clips import decode, make_clip
 
 import vidcam
 from vidcam.session import VIDEO_FIT, Session
+from vidcam.sinks import Sink
 from vidcam.sinks.file import VideoFileSink
 from vidcam.sources import open_source
 
@@ -37,7 +38,7 @@ def clip(tmp_path):
     return make_clip(tmp_path / "clip.mp4", frames=12, rate=24, sound=["aac"])
 
 
-class Counter:
+class Counter(Sink):
     """A sink that counts."""
 
     def __init__(self):

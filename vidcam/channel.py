@@ -13,7 +13,7 @@ class Closed(Exception):
 
 
 class Channel(Generic[T]):
-    """A queue bounded in items and in bytes; blocks when full, drops nothing.
+    """A queue bounded in items and in bytes: `put` blocks when it is full, `offer` says so.
 
     `close(error)` from either side wakes both. The reader gets what is queued first when the end
     is regular; an error overtakes it and is raised with its own traceback.
@@ -42,19 +42,51 @@ class Channel(Generic[T]):
             self._bytes += size
             self._changed.notify_all()
 
-    def __iter__(self) -> Iterator[T]:
-        while True:
-            with self._changed:
-                while not self._queue and not self._closed:
-                    self._changed.wait()
-                if self._error is not None:
-                    raise self._error
-                if not self._queue:
-                    return
+    def offer(self, item: T, beyond: bool = False) -> bool:
+        """Queue `item` if there is room, or `beyond` the bounds; says whether it was queued.
+
+        Never waits. Raises `Closed` when the channel is closed.
+        """
+        size = self._size_of(item)
+        with self._changed:
+            if self._closed:
+                raise Closed
+            if not beyond and self._full(size):
+                return False
+            self._queue.append((item, size))
+            self._bytes += size
+            self._changed.notify_all()
+            return True
+
+    def get(self, timeout_s: float | None = None) -> T | None:
+        """The next item; None when `timeout_s` passes without one.
+
+        Raises `Closed` at the regular end, and the error at the other.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._closed, timeout_s)
+            if self._error is not None:
+                raise self._error
+            if self._queue:
                 item, size = self._queue.popleft()
                 self._bytes -= size
                 self._changed.notify_all()
+                return item
+            if self._closed:
+                raise Closed
+            return None
+
+    def __iter__(self) -> Iterator[T]:
+        while True:
+            try:
+                item = self.get()
+            except Closed:
+                return
+            assert item is not None
             yield item
+
+    def __len__(self) -> int:
+        return len(self._queue)
 
     def close(self, error: BaseException | None = None) -> None:
         """End the channel; the first error given is the one that the reader gets."""

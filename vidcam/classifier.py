@@ -1,15 +1,16 @@
 """Pixels in, class probabilities and a signed map out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vidcam.backends import Backend
+from vidcam.backends import Backend, Second
 from vidcam.labels import Labels, parse_classes
 from vidcam.models import Model
-from vidcam.options import FileOptions
+from vidcam.options import ExplainOptions
 from vidcam.types import UNKNOWN_INDEX, Map, Pixels, Score
+from vidcam.view import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,21 +18,30 @@ class Seen:
     """What the network says of one picture alone.
 
     `scores` (K,) are softmax probabilities; `map` (h, w) is signed, its positive part the evidence
-    for `cam_class`.
+    for `cam_class`. `window_map` and `window_class` are those that the window's keys ask for, None
+    when they ask for nothing else.
     """
 
     scores: NDArray[np.float32]
     map: Map | None
     cam_class: int | None
+    window_map: Map | None = None
+    window_class: int | None = None
+
+    def without_map(self) -> "Seen":
+        """The scores alone."""
+        return Seen(self.scores, None, None)
 
 
 class Classifier:
     """A backend with the rules of the options: which classes compete, which is explained."""
 
-    def __init__(self, model: Model, backend: Backend, options: FileOptions) -> None:
+    def __init__(self, model: Model, backend: Backend, options: ExplainOptions) -> None:
         self.labels: Labels = model.labels
+        self.size = model.size
         self.backend = backend
         self.explains = options.cam != "none"
+        self._method = options.cam
         self._class = None if options.class_ is None else self.labels.index_of(options.class_)
         self._competing: NDArray[np.int64] = np.arange(len(self.labels))
         self._masked: NDArray[np.bool_] | None = None
@@ -40,8 +50,14 @@ class Classifier:
             self._masked = np.ones(len(self.labels), bool)
             self._masked[self._competing] = False
 
-    def __call__(self, pixels: Pixels, explain: bool) -> list[Seen]:
-        """Classify pixels (N, S, S, 3) uint8 RGB; with `explain`, each with its map."""
+    def __call__(self, pixels: Pixels, explain: bool, view: View | None = None) -> list[Seen]:
+        """Classify pixels (N, S, S, 3) uint8 RGB; with `explain`, each with its map.
+
+        `view` asks for a second map where it differs from the command line.
+        """
+        if not (explain and self.explains):
+            output = self.backend(pixels, None)
+            return [Seen(row, None, None) for row in softmax(self._compete(output.logits))]
         chosen: NDArray[np.int64] = np.empty(0, np.int64)
 
         def choose(logits: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -52,14 +68,30 @@ class Classifier:
                 chosen = np.full(len(logits), self._class)
             return chosen
 
-        output = self.backend(pixels, choose if explain and self.explains else None)
+        view = view and replace(view)  # the window's thread may change it meanwhile
+        second = self._second(view)
+        output = self.backend(pixels, choose, second) if second else self.backend(pixels, choose)
         scores = softmax(self._compete(output.logits))
-        if output.maps is None:
-            return [Seen(row, None, None) for row in scores]
-        return [
+        assert output.maps is not None
+        seen = [
             Seen(row, grid, int(index))
             for row, grid, index in zip(scores, output.maps, chosen, strict=True)
         ]
+        if output.second_maps is None:
+            return seen
+        pinned = view.pinned if view and second and second.choose else None
+        return [
+            replace(one, window_map=grid, window_class=one.cam_class if pinned is None else pinned)
+            for one, grid in zip(seen, output.second_maps, strict=True)
+        ]
+
+    def _second(self, view: View | None) -> Second | None:
+        if view is None or (view.cam == self._method and view.pinned is None):
+            return None
+        pinned = view.pinned
+        if pinned is None:
+            return Second(view.cam, None)
+        return Second(view.cam, lambda logits: np.full(len(logits), pinned))
 
     def top(self, scores: NDArray[np.float32], count: int | None) -> tuple[Score, ...]:
         """The `count` highest of the scores (K,), best first; None gives all that compete."""

@@ -52,15 +52,26 @@ class UnknownName(UsageError, LookupError):
 
 
 class SourceError(VidcamError, OSError):
-    """A source could not be opened, or holds nothing that can be decoded."""
+    """A source could not be opened, or holds nothing that can be decoded.
+
+    `cause` says why in a word or two, for who counts or compares: "refused", "busy".
+    """
 
     exit_code = 3
 
+    def __init__(self, *args: object, cause: str = "") -> None:
+        super().__init__(*args)
+        self.cause = cause
+
 
 class SourceLost(VidcamError, ConnectionError):
-    """A source that was open broke off before its end."""
+    """A source that was open broke off before its end; `cause` as in SourceError."""
 
     exit_code = 4
+
+    def __init__(self, *args: object, cause: str = "") -> None:
+        super().__init__(*args)
+        self.cause = cause
 
 
 class OutputError(VidcamError, OSError):

@@ -1,89 +1,166 @@
-"""The one flow: source → frames → batches → classifier → results → compositor → sinks.
+"""The one flow: sources → frames → classifier → results, in the order of each source.
 
-A reader thread decodes, a classify thread runs the network, the caller's thread draws, encodes and
-is where errors and signals land. Channels between them are bounded and block; nothing is dropped.
-An error in any thread closes its channel with that error; the caller then closes the sinks, joins
-the threads for a bounded time and raises the error with its own traceback.
+A reader thread a source captures, a classify thread runs the network, the caller's thread draws,
+encodes and is where errors and signals land. `file` and `live` differ by one Policy: with
+`wait_for_result` every frame waits for its own result and nothing is dropped; without it frames
+flow at their source's rate, the network takes the newest one whenever it is free, and what cannot
+be drawn in time is dropped where it is captured, and counted.
 """
 
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
+from vidcam import yuv
 from vidcam.channel import Channel, Closed
 from vidcam.classifier import Classifier
-from vidcam.compositor import Compositor
-from vidcam.options import FileOptions
-from vidcam.prepare import Geometry, Preparer, map_on_picture
-from vidcam.sinks import Sink
-from vidcam.sources import Item, Source
-from vidcam.timeline import Timeline
-from vidcam.types import AudioPacket, Batch, Frame, Prediction, Result, RunStats
+from vidcam.feed import Feed
+from vidcam.inbox import Inbox, Ticket
+from vidcam.options import ExplainOptions
+from vidcam.sources import Item
+from vidcam.types import (
+    AudioPacket,
+    Batch,
+    Changed,
+    CodedPacket,
+    Frame,
+    Lost,
+    Prediction,
+    Rect,
+    Result,
+    RunStats,
+)
+from vidcam.view import View
 
 AUTO_BATCH = 8
-# Decoded frames that wait, before and behind the network: enough to keep every core busy.
-CHANNEL_ITEMS = 64
-CHANNEL_BYTES = 64_000_000
+# What waits for the drawing: enough decoded frames to keep every core busy.
+CHANNEL_ITEMS = 96
+CHANNEL_BYTES = 96_000_000
+# Live, frames are counted apart; this much sound may wait through a stall of the outputs.
+LIVE_ITEMS = 4096
+LIVE_BYTES = 512_000_000
 BATCH_BYTES = 64_000_000
+# A live frame that finds so many of its source waiting is dropped: this bounds the delay.
+LIVE_WAITING = 3
+# A live frame waits so long for its own result when the network is quicker than that.
+LIVE_HOLD_S = 0.06
+TICK_S = 0.02
 JOIN_S = 2.0
+TOO_SLOW = "drawing and encoding too slow"
+SOUND_TOO_SLOW = "sound: outputs too slow"
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """A live frame's own result, whether that frame has been drawn with it or not."""
+
+    result: Result
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`wait_for_result`: complete and in step (`file`), or at the sources' rate (`live`).
+
+    `batch` is the most pictures of one call of the network; every `every`th frame is classified.
+    """
+
+    wait_for_result: bool
+    batch: int = AUTO_BATCH
+    every: int = 1
+
+
+Given = Result | AudioPacket | CodedPacket | Classified | Changed | Lost
+# Frames travel as tickets, all else as it is.
+Travelling = Ticket[Feed] | AudioPacket | CodedPacket | Classified | Changed | Lost
+Entry = tuple[Feed, Travelling]
 
 
 class Pipeline:
-    """One source through one classifier, in order, every frame."""
+    """Any number of feeds through one classifier."""
 
     def __init__(
-        self, source: Source, classifier: Classifier, geometry: Geometry, options: FileOptions
-    ) -> None:
+        self, feeds: Sequence[Feed], classifier: Classifier, options: ExplainOptions,
+        policy: Policy, view: View | None = None,
+    ) -> None:  # fmt: skip
         self.stats = RunStats()
-        self._source = source
+        self.feeds = feeds
         self._classifier = classifier
         self._options = options
-        self._preparer = Preparer(geometry)
-        self._timeline = Timeline(classifier, options)
-        self._batch = options.batch or AUTO_BATCH
-        self._pixels = np.empty((self._batch, geometry.size, geometry.size, 3), np.uint8)
-        self._last: Prediction | None = None
+        self._policy = policy
+        self._view = view
+        size = classifier.size
+        self._pixels = np.empty((policy.batch, size, size, 3), np.uint8)
         self._threads: list[threading.Thread] = []
-        self._read: Channel[Item] = Channel(CHANNEL_ITEMS, CHANNEL_BYTES, _size)
-        self._done: Channel[Result | AudioPacket] = Channel(CHANNEL_ITEMS, CHANNEL_BYTES, _size)
+        self._reading = len(feeds)
+        self._lock = threading.Lock()
+        self._network_s = 0.0
+        self._inbox: Inbox[Feed] = Inbox(policy.batch, BATCH_BYTES, policy.wait_for_result)
+        complete = policy.wait_for_result
+        self._out: Channel[Entry] = Channel(
+            CHANNEL_ITEMS if complete else LIVE_ITEMS,
+            CHANNEL_BYTES if complete else LIVE_BYTES,
+            _size,
+        )
 
-    def __iter__(self) -> Iterator[Result | AudioPacket]:
-        """Results and sound in order. Raises what any thread raised."""
+    def __iter__(self) -> Iterator[tuple[Feed, Given] | None]:
+        """What every feed gives, each in its order, and None now and then when nothing comes.
+
+        Raises what any thread raised.
+        """
+        work: list[tuple[Callable[[], None], str]] = [
+            (partial(self._read, feed), "vidcam-read") for feed in self.feeds
+        ]
+        work.append((self._classify, "vidcam-classify"))
         self._threads = [
-            threading.Thread(target=self._run, args=(work, channel), daemon=True, name=name)
-            for work, channel, name in (
-                (self._read_source, self._read, "vidcam-read"),
-                (self._classify, self._done, "vidcam-classify"),
-            )
+            threading.Thread(target=self._run, args=(one,), daemon=True, name=name)
+            for one, name in work
         ]
         for thread in self._threads:
             thread.start()
         try:
-            yield from self._done
+            while True:
+                try:
+                    entry = self._out.get(TICK_S)
+                except Closed:
+                    return
+                if entry is None:
+                    yield None
+                    continue
+                feed, item = entry
+                if not isinstance(item, Ticket):
+                    yield feed, item
+                elif (result := self._result(feed, item)) is not None:
+                    yield feed, result
         finally:
             self.stop()
 
     def stop(self, error: BaseException | None = None) -> None:
-        """End at once, with `error` for the reader; may be called from a signal handler."""
-        self._done.close(error)
-        self._read.close()
+        """End at once, with `error` for the caller; may be called from a signal handler."""
+        self._out.close(error)
+        self._inbox.close()
 
-    def close(self) -> None:
-        """Stop, wait for the threads for a bounded time, and let go of the source.
+    def close(self, join_s: float = JOIN_S) -> None:
+        """Stop, wait for the threads for a bounded time, and let go of the sources.
 
         A reader that hangs inside FFmpeg is a daemon, and its source stays open: closing it under
         the reader would crash the process.
         """
         self.stop()
+        until_s = time.monotonic() + join_s
         for thread in self._threads:
-            thread.join(JOIN_S)
-        self.stats.corrupt = self._source.corrupt
-        if not any(thread.is_alive() for thread in self._threads):
-            self._source.close()
+            thread.join(max(0.0, until_s - time.monotonic()))
+        classifying = bool(self._threads) and self._threads[-1].is_alive()
+        for number, feed in enumerate(self.feeds):
+            reading = bool(self._threads) and self._threads[number].is_alive()
+            feed.stats.corrupt = feed.reader.corrupt
+            feed.reader.close(not reading and not classifying)
+        self.stats.corrupt = sum(feed.stats.corrupt for feed in self.feeds)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -94,132 +171,126 @@ class Pipeline:
         finally:
             self.stats.add(stage, time.perf_counter() - start)
 
-    def _run(self, work: Callable[[], None], channel: Channel[Item]) -> None:
+    def _run(self, work: Callable[[], None]) -> None:
         try:
             work()
         except Closed:
-            channel.close()
+            pass
         except BaseException as error:  # noqa: BLE001 - handed to the caller, who raises it
-            channel.close(error)
-        else:
-            channel.close()
+            self.stop(error)
 
-    def _read_source(self) -> None:
-        items = iter(self._source)
-        while True:
-            with self.timed("decode"):
-                item = next(items, None)
-            if item is None:
-                return
-            if isinstance(item, Frame):
-                self.stats.read += 1
-            self._read.put(item)
+    def _read(self, feed: Feed) -> None:
+        feed.reader.run(partial(self._accept, feed), self.timed)
+        with self._lock:
+            self._reading -= 1
+            if not self._reading:
+                self._inbox.end()
+
+    def _accept(self, feed: Feed, item: Item | Changed | Lost) -> None:
+        """Take what a reader captured. Raises Closed when all is over."""
+        if isinstance(item, Frame):
+            self.stats.read += 1
+            feed.stats.captured += 1
+            self._accept_frame(feed, item)
+        elif self._policy.wait_for_result:
+            self._put(feed, item)
+        elif isinstance(item, AudioPacket | CodedPacket):
+            if not self._out.offer((feed, item)):
+                feed.stats.dropped[SOUND_TOO_SLOW] += 1
+        else:
+            self._out.offer((feed, item), beyond=True)
+
+    def _accept_frame(self, feed: Feed, frame: Frame) -> None:
+        ticket = Ticket(feed, frame)
+        live = not self._policy.wait_for_result
+        if live and feed.waiting >= LIVE_WAITING:
+            feed.stats.dropped[TOO_SLOW] += 1
+            return
+        if frame.index % self._policy.every == 0:
+            self._inbox.put(ticket)
+        else:
+            ticket.settled = True
+        if live:
+            with self._lock:
+                feed.waiting += 1
+            self._out.offer((feed, ticket), beyond=True)
+        else:
+            self._put(feed, ticket)
+
+    def _put(self, feed: Feed, item: Travelling) -> None:
+        if self._out.offer((feed, item)):
+            return
+        self._inbox.reader_waits(True)
+        self._out.put((feed, item))
+        self._inbox.reader_waits(False)
 
     def _classify(self) -> None:
-        try:
-            pending: list[Item] = []
-            chosen = size = 0
-            for item in self._read:
-                pending.append(item)
-                size += item.size_bytes
-                if isinstance(item, Frame):
-                    chosen += item.index % self._options.stride == 0
-                if chosen == self._batch or size > BATCH_BYTES:
-                    self._flush(pending)
-                    pending, chosen, size = [], 0, 0
-            self._flush(pending)
-        finally:
-            self._read.close()
-
-    def _flush(self, pending: list[Item]) -> None:
-        stride = self._options.stride
-        frames = [i for i in pending if isinstance(i, Frame) and i.index % stride == 0]
-        predictions = self._predictions(frames) if frames else {}
-        for item in pending:
-            if isinstance(item, AudioPacket):
-                self._done.put(item)
+        while tickets := self._inbox.take():
+            start_s = time.monotonic()
+            results = self._answer(tickets)
+            self._network_s = time.monotonic() - start_s
+            self._inbox.settle(tickets)
+            if self._policy.wait_for_result:
                 continue
-            prediction = predictions.get(item.index)
-            if prediction is None:
-                assert self._last is not None  # frame 0 is always classified
-                prediction = replace(self._last, cam_fresh=False)
-            self._last = prediction
-            self._done.put(Result(item, prediction, time.monotonic() - item.captured_s))
+            for feed, result in results:
+                feed.stats.classified += 1
+                feed.stats.seen.add()
+                self._out.offer((feed, Classified(result)), beyond=True)
+        self._out.close()
 
-    def _predictions(self, frames: list[Frame]) -> dict[int, Prediction]:
+    def _answer(self, tickets: list[Ticket[Feed]]) -> list[tuple[Feed, Result]]:
+        frames = tuple(ticket.frame for ticket in tickets)
         with self.timed("prepare"):
             pixels = self._pixels[: len(frames)]
-            crops = [self._preparer(f.picture, row) for f, row in zip(frames, pixels, strict=True)]
-            batch = Batch(tuple(frames), pixels)
-        every = self._options.cam_every
-        first = self.stats.classified
+            crops = [t.feed.prepare(t.frame, p) for t, p in zip(tickets, pixels, strict=True)]
+            batch = Batch(frames, pixels)
+        every, first = self._options.cam_every, self.stats.classified
         due = [(first + n) % every == 0 for n in range(len(frames))]
         with self.timed("network"):
-            seen = self._classifier(batch.pixels, explain=any(due))
+            seen = self._classifier(batch.pixels, any(due), self._view)
         self.stats.classified += len(frames)
-        predictions: dict[int, Prediction] = {}
-        for n, frame in enumerate(frames):
-            one = seen[n] if due[n] else replace(seen[n], map=None, cam_class=None)
-            if one.map is not None:
-                self.stats.explained += 1
-                grid = map_on_picture(self._preparer.geometry, crops[n], one.map)
-                one = replace(one, map=grid)
-            predictions[frame.index] = self._timeline(one, pixels[n], frame.time_s, crops[n])
-        return predictions
+        results = []
+        for n, (ticket, frame) in enumerate(zip(tickets, frames, strict=True)):
+            one = seen[n] if due[n] else seen[n].without_map()
+            self.stats.explained += one.map is not None
+            ticket.answer = ticket.feed.answer(frame, one, pixels[n], crops[n])
+            latency_s = time.monotonic() - frame.captured_s
+            answer = ticket.answer
+            results.append(
+                (ticket.feed, Result(frame, answer.prediction, latency_s, 0.0, answer.window))
+            )
+        return results
+
+    def _result(self, feed: Feed, ticket: Ticket[Feed]) -> Result | None:
+        """What a frame is drawn with; None when all is over."""
+        frame = ticket.frame
+        if self._policy.wait_for_result:
+            if not ticket.settled and not self._inbox.wait(ticket, None):
+                return None
+            latest = feed.shown
+        else:
+            with self._lock:
+                feed.waiting -= 1
+            quick = self._network_s <= LIVE_HOLD_S and not len(self._out)
+            if not ticket.settled and not self._inbox.wait(ticket, LIVE_HOLD_S if quick else 0.0):
+                # The network still reads these pixels: what is drawn must not reach it.
+                frame = replace(frame, picture=yuv.copy(frame.picture))
+            latest = feed.latest
+        feed.shown = answer = ticket.answer or latest
+        latency_s = time.monotonic() - frame.captured_s
+        if answer is None:
+            whole = Rect(0, 0, frame.picture.width, frame.picture.height)
+            return Result(frame, Prediction((), (), whole), latency_s)
+        if answer is ticket.answer:
+            return Result(frame, answer.prediction, latency_s, 0.0, answer.window)
+        carried = replace(answer.prediction, cam_fresh=False)
+        window = answer.window and replace(answer.window, cam_fresh=False)
+        age_s = max(0.0, frame.time_s - answer.time_s)
+        if self._policy.wait_for_result:
+            age_s = 0.0  # `--stride` asks for predictions that are carried in full
+        return Result(frame, carried, latency_s, age_s, window)
 
 
-def drive(pipeline: Pipeline, source: Source, sinks: Sequence[Sink], options: FileOptions,
-          progress: Callable[[RunStats], None] | None = None) -> RunStats:  # fmt: skip
-    """Compose every result of a pipeline and hand it to the sinks, which are always closed.
-
-    Raises what any part raised, after the sinks have been closed with it.
-    """
-    start = time.perf_counter()
-    stats = pipeline.stats
-    failure: BaseException | None = None
-    try:
-        compositor = Compositor(options)
-        width, height = compositor.size(source.info.width, source.info.height)
-        for sink in sinks:
-            sink.open(replace(source.info, width=width, height=height))
-        for item in pipeline:
-            if isinstance(item, AudioPacket):
-                for sink in sinks:
-                    sink.audio(item)
-                continue
-            with pipeline.timed("draw"):
-                picture = compositor(item)
-            with pipeline.timed("encode"):
-                for sink in sinks:
-                    sink.frame(picture, item)
-            stats.written += 1
-            if progress:
-                progress(stats)
-    except BaseException as error:
-        failure = error
-        raise
-    finally:
-        pipeline.stop()
-        try:
-            with pipeline.timed("finish"):
-                _close(sinks, failure)
-        finally:
-            pipeline.close()
-            stats.wall_s = time.perf_counter() - start
-    return stats
-
-
-def _close(sinks: Sequence[Sink], failure: BaseException | None) -> None:
-    """Close every sink, whatever another's close raises; the first failure is raised."""
-    raised: BaseException | None = None
-    for sink in sinks:
-        try:
-            sink.close(failure or raised)
-        except BaseException as error:  # noqa: BLE001 - raised below, when all are closed
-            raised = raised or error
-    if raised is not None and failure is None:
-        raise raised
-
-
-def _size(item: Item | Result) -> int:
-    return item.frame.size_bytes if isinstance(item, Result) else item.size_bytes
+def _size(entry: Entry) -> int:
+    item = entry[1]
+    return item.frame.size_bytes if isinstance(item, Ticket) else item.size_bytes

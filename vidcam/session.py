@@ -8,14 +8,18 @@ import numpy as np
 
 from vidcam.backends import load_backend
 from vidcam.classifier import Classifier
+from vidcam.compositor import Compositor
+from vidcam.drive import Group, Station, drive
 from vidcam.errors import UsageError
+from vidcam.feed import Feed, WholeReader
 from vidcam.models import load_model
-from vidcam.options import FileOptions
-from vidcam.pipeline import AUTO_BATCH, Pipeline, drive
+from vidcam.options import ExplainOptions, FileOptions
+from vidcam.pipeline import AUTO_BATCH, Pipeline, Policy
 from vidcam.prepare import Geometry
 from vidcam.sinks import Sink
 from vidcam.sources import Source, open_source
 from vidcam.spec import from_mapping
+from vidcam.stats import SourceStats
 from vidcam.types import Result, RunStats
 
 # Measured on real pictures shown as 16:9 frames: docs/fit.md.
@@ -25,25 +29,36 @@ VIDEO_FIT = "stretch"
 class Session:
     """A loaded model with its engine and options."""
 
-    def __init__(self, options: FileOptions) -> None:
-        """Load the model. Raises UsageError, or SourceError when weights cannot be fetched."""
+    def __init__(self, options: ExplainOptions, policy: Policy | None = None) -> None:
+        """Load the model; `policy` None is that of files, every frame in batches of 8.
+
+        Raises UsageError, or SourceError when weights cannot be fetched.
+        """
         self.options = options
+        self.policy = policy or Policy(wait_for_result=True)
         self.model = load_model(options)
         self.backend = load_backend(self.model, options, options)
         self.classifier = Classifier(self.model, self.backend, options)
-        fit = options.fit or self.model.fit or VIDEO_FIT
-        self.geometry = Geometry(self.model.size, fit, self.model.crop_share, options.roi)
-        # The first call of each shape builds the kernels: here, so that no frame waits for it.
-        shape = (options.batch or AUTO_BATCH, self.model.size, self.model.size, 3)
-        self.classifier(np.zeros(shape, np.uint8), explain=True)
+        self.geometry = self.geometry_of(getattr(options, "roi", None) or None)
+        # The first call of each shape builds the kernels: here, so that no frame waits for it. Live
+        # batches are as large as there are cameras with a new frame.
+        whole = self.policy.wait_for_result
+        for count in (self.policy.batch,) if whole else range(1, self.policy.batch + 1):
+            shape = (count, self.model.size, self.model.size, 3)
+            self.classifier(np.zeros(shape, np.uint8), explain=True)
+
+    def geometry_of(self, roi: tuple[float, float, float, float] | None) -> Geometry:
+        """How pictures become the network's square when only `roi` of them is seen."""
+        fit = self.options.fit or self.model.fit or VIDEO_FIT
+        return Geometry(self.model.size, fit, self.model.crop_share, roi)
 
     def results(self, source: Source) -> Iterator[Result]:
         """The result of every frame, in order; closes the source."""
         pipeline = self._pipeline(source)
         try:
-            for item in pipeline:
-                if isinstance(item, Result):
-                    yield item
+            for given in pipeline:
+                if given is not None and isinstance(given[1], Result):
+                    yield given[1]
         finally:
             pipeline.close()
 
@@ -57,13 +72,14 @@ class Session:
         """Explain a whole source into the sinks; closes source and sinks, whatever happens."""
         try:
             pipeline = self._pipeline(source)
+            group = Group(Compositor(self.options), list(sinks))
         except BaseException as error:
             for sink in sinks:
                 sink.close(error)
             raise
         if started:
             started(pipeline)
-        return drive(pipeline, source, sinks, self.options, progress)
+        return drive(pipeline, [Station(pipeline.feeds[0], [group])], progress)
 
     def _pipeline(self, source: Source) -> Pipeline:
         try:
@@ -71,7 +87,9 @@ class Session:
         except BaseException:
             source.close()
             raise
-        return Pipeline(source, self.classifier, self.geometry, self.options)
+        stats = SourceStats(source.info.name)
+        feed = Feed(WholeReader(source), stats, self.geometry, self.classifier, self.options)
+        return Pipeline([feed], self.classifier, self.options, self.policy)
 
 
 def stream(source: str | Path, **options: Any) -> Iterator[Result]:
@@ -88,7 +106,7 @@ def stream(source: str | Path, **options: Any) -> Iterator[Result]:
     parsed: FileOptions = from_mapping(FileOptions, options.items())
     opened = open_source(str(source), parsed, audio=False)
     try:
-        session = Session(parsed)
+        session = session_of(parsed)
     except BaseException:
         opened.close()
         raise
@@ -123,13 +141,18 @@ def run(
             if isinstance(sink, str | Path):
                 sink = VideoFileSink(sink, options, overwrite)
             targets.append(sink)
-        session = Session(options)
+        session = session_of(options)
     except BaseException as error:
         for target in targets:
             target.close(error)
         opened.close()
         raise
     return session.run(opened, targets)
+
+
+def session_of(options: FileOptions) -> Session:
+    """A session for files. Raises what `Session` raises."""
+    return Session(options, Policy(True, options.batch or AUTO_BATCH, options.stride))
 
 
 def _check_apart(source: object, sinks: object) -> None:

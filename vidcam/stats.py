@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -65,7 +66,8 @@ class SourceStats:
     """Counts of one live source.
 
     `dropped` counts frames by cause. `latency` is from capture until every sink has the picture;
-    `drawn` and `seen` are the rates of pictures drawn and of pictures classified.
+    `drawn` and `seen` are the rates of pictures drawn and of pictures classified; `recording`
+    says that the command line has it recorded.
     """
 
     name: str
@@ -75,7 +77,17 @@ class SourceStats:
     corrupt: int = 0
     connections: int = 0
     state: str = "connecting"
+    recording: bool = False
     dropped: Counter[str] = field(default_factory=Counter)
     latency: Latencies = field(default_factory=Latencies)
     drawn: Rate = field(default_factory=Rate)
     seen: Rate = field(default_factory=Rate)
+
+
+def named_stats(names: Sequence[str]) -> list[SourceStats]:
+    """Counts for each of these sources; those of one name are told apart by a number."""
+    stats = []
+    for number, name in enumerate(names):
+        before = names[:number].count(name)
+        stats.append(SourceStats(f"{name} #{before + 1}" if before else name))
+    return stats

@@ -6,13 +6,14 @@ falls slowly, and then smoothed; so heat neither flickers nor is noise stretched
 Both start anew at a scene cut, heat also when the explained class changes.
 """
 
+from dataclasses import replace
 from math import exp
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidcam.classifier import Classifier, Seen
-from vidcam.options import FileOptions
+from vidcam.options import ExplainOptions
 from vidcam.types import UNKNOWN_INDEX, Map, Pixels, Prediction, Rect, Score
 
 HEAT_TIME_S = 0.25
@@ -22,6 +23,8 @@ CUT_LEVELS = 30.0
 CUT_SAMPLING = 8
 # Positive evidence below this share of the map's largest magnitude is rounding and noise.
 LEAST_EVIDENCE = 0.05
+# After so long without a frame nothing is left of what was.
+GAP_S = 5.0
 SMALLEST = float(np.finfo(np.float32).tiny)
 
 
@@ -82,37 +85,63 @@ class SceneCuts:
         return last is not None and float(np.abs(thumbnail - last).mean()) > CUT_LEVELS
 
 
+class HeatTrack:
+    """The heat of one explanation from map to map: steady or raw, carried while there is none."""
+
+    def __init__(self, raw: bool) -> None:
+        self._raw = raw
+        self._steady = SteadyHeat()
+        self._time_s = 0.0
+        self._cam: Map | None = None
+        self._class: int | None = None
+
+    def reset(self) -> None:
+        """Forget what was."""
+        self._cam = None
+        self._steady.reset()
+
+    def __call__(
+        self, signed: Map | None, cam_class: int | None, time_s: float
+    ) -> tuple[Map | None, int | None]:
+        """The heat to show and its class; without a map, those of the last one."""
+        if signed is not None and cam_class is not None:
+            if self._raw:
+                self._cam = normalise(signed)
+            else:
+                self._cam = self._steady(signed, cam_class, max(0.0, time_s - self._time_s))
+            self._class, self._time_s = cam_class, time_s
+        return self._cam, self._class if self._cam is not None else None
+
+
 class Timeline:
     """Turns what the network saw into predictions, for one source, in order of time."""
 
-    def __init__(self, classifier: Classifier, options: FileOptions) -> None:
+    def __init__(self, classifier: Classifier, options: ExplainOptions) -> None:
         self._classifier = classifier
         self._options = options
         self._cuts = SceneCuts()
-        self._heat = SteadyHeat()
+        self._heat = HeatTrack(options.cam_raw)
+        self._window_heat = HeatTrack(options.cam_raw)
         self._smooth: NDArray[np.float32] | None = None
         self._time_s = 0.0
-        self._heat_time_s = 0.0
-        self._cam: Map | None = None
-        self._cam_class: int | None = None
 
     def __call__(self, seen: Seen, pixels: Pixels, time_s: float, crop: Rect) -> Prediction:
         """The prediction of a frame at `time_s` whose model pixels are (S, S, 3)."""
-        if self._cuts(pixels):
-            self._smooth = self._cam = None
+        if self._cuts(pixels) or time_s - self._time_s > GAP_S:
+            self._smooth = None
             self._heat.reset()
-        fresh = seen.map is not None and seen.cam_class is not None
-        if seen.map is not None and seen.cam_class is not None:
-            if self._options.cam_raw:
-                self._cam = normalise(seen.map)
-            else:
-                elapsed_s = max(0.0, time_s - self._heat_time_s)
-                self._cam = self._heat(seen.map, seen.cam_class, elapsed_s)
-            self._cam_class, self._heat_time_s = seen.cam_class, time_s
+            self._window_heat.reset()
+        cam, cam_class = self._heat(seen.map, seen.cam_class, time_s)
         topk = self._classifier.top(seen.scores, self._options.topk)
         shown = self._shown(self._smoothed(seen.scores, time_s))
-        cam_class = self._cam_class if self._cam is not None else None
-        return Prediction(topk, shown, crop, self._cam, cam_class, fresh)
+        return Prediction(topk, shown, crop, cam, cam_class, seen.map is not None)
+
+    def window(self, seen: Seen, prediction: Prediction, time_s: float) -> Prediction | None:
+        """The prediction with the map that the window asks for; None when that is the same."""
+        if seen.window_map is None:
+            return None
+        cam, cam_class = self._window_heat(seen.window_map, seen.window_class, time_s)
+        return replace(prediction, cam=cam, cam_class=cam_class)
 
     def _smoothed(self, scores: NDArray[np.float32], time_s: float) -> NDArray[np.float32]:
         if self._smooth is None or not self._options.smoothing:

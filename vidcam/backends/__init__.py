@@ -18,11 +18,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Second:
+    """Another explanation of the same pictures: a method, and classes (None: the same ones)."""
+
+    method: str
+    choose: "Chooser | None"
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """One batch's result: logits (N, K) float32 and, if asked for, signed maps (N, h, w)."""
 
     logits: NDArray[np.float32]
     maps: Map | None
+    second_maps: Map | None = None
 
 
 class Backend(Protocol):
@@ -32,11 +41,13 @@ class Backend(Protocol):
     precision: str
     layer_name: str | None
 
-    def __call__(self, pixels: Pixels, choose: "Chooser | None") -> Output:
+    def __call__(
+        self, pixels: Pixels, choose: "Chooser | None", second: Second | None = None
+    ) -> Output:
         """Classify pixels (N, S, S, 3) uint8 RGB.
 
         `choose` maps logits (N, K) to the class (N,) of each picture that is explained; None
-        explains nothing.
+        explains nothing. `second` asks for a second map of each picture that is explained.
         """
         ...
 

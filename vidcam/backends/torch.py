@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from vidcam.backends import Output
+from vidcam.backends import Output, Second
 from vidcam.backends.fold import fold_batchnorm
 from vidcam.cam import split
 from vidcam.cam.layers import check_layer, default_layer, to_grid
@@ -48,7 +48,9 @@ class TorchBackend:
         self._scale = 1 / torch.tensor(model.std, device=self.device).view(shape)
         self._f32_tail = self._tail_runs_in_f32(model.size)
 
-    def __call__(self, pixels: Pixels, choose: "Chooser | None") -> Output:
+    def __call__(
+        self, pixels: Pixels, choose: "Chooser | None", second: Second | None = None
+    ) -> Output:
         """As `Backend`."""
         batch = torch.from_numpy(pixels).to(self.device, non_blocking=True).permute(0, 3, 1, 2)
         inputs = (batch.float() - self._mean) * self._scale
@@ -56,13 +58,19 @@ class TorchBackend:
             with torch.no_grad(), self._autocast():
                 return Output(_numpy(self._net(inputs)), None)
         chooser = None if choose is None else _torch_chooser(choose)
+        other = _torch_chooser(second.choose) if second and second.choose else None
         with self._autocast():
-            cut = split.forward(self._net, self._layer, inputs, chooser, self._tail)
+            cut = split.forward(self._net, self._layer, inputs, chooser, self._tail, other)
         if cut.gradient is None or self.method is None:
             return Output(_numpy(cut.logits), None)
         with torch.no_grad():
-            maps = self.method(to_grid(cut.activation), to_grid(cut.gradient))
-        return Output(_numpy(cut.logits), _numpy(maps))
+            activation = to_grid(cut.activation)
+            maps = self.method(activation, to_grid(cut.gradient))
+            if second is None:
+                return Output(_numpy(cut.logits), _numpy(maps))
+            gradient = cut.gradient if cut.second is None else cut.second
+            others = METHODS[second.method](activation, to_grid(gradient))
+        return Output(_numpy(cut.logits), _numpy(maps), _numpy(others))
 
     def _autocast(self) -> AbstractContextManager[object]:
         if self.precision == "f32":

@@ -24,11 +24,15 @@ Chooser = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Cut:
-    """What one pass gives: logits (N, K), activation and dY/dA (N, C, h, w) or None."""
+    """What one pass gives: logits (N, K), activation and dY/dA (N, C, h, w) or None.
+
+    `second` is dY/dA of the second choice of classes, None without one.
+    """
 
     logits: Tensor
     activation: Tensor
     gradient: Tensor | None
+    second: Tensor | None = None
 
 
 class LayerError(UsageError):
@@ -41,11 +45,13 @@ def forward(
     pixels: Tensor,
     choose: Chooser | None,
     tail: Callable[[], AbstractContextManager[object]] = nullcontext,
+    second: Chooser | None = None,
 ) -> Cut:
     """Run `net` on `pixels` (N, 3, S, S), cut at `layer`.
 
     `choose` maps logits (N, K) to the weights (N, K) of the classes whose scores are explained,
-    None explains nothing. `tail` is a context in which the tail runs. No hook outlives the call.
+    None explains nothing; `second` asks for other classes beside them, at the cost of another pass
+    back through the tail. `tail` is a context in which the tail runs. No hook outlives the call.
     Raises LayerError when the layer is not called just once with a tensor for a result.
     """
     leaves: list[Tensor] = []
@@ -71,14 +77,16 @@ def forward(
             logits = net(pixels)
             if not leaves:
                 raise LayerError("it is not called in a forward pass")
-            gradient = None
+            gradient = other = None
             if choose is not None:
-                gradient = _gradient(logits, leaves[0], choose)
+                gradient = _gradient(logits, leaves[0], choose, keep=second is not None)
+            if choose is not None and second is not None:
+                other = _gradient(logits, leaves[0], second)
         finally:
             handle.remove()
             for context in entered:
                 context.__exit__(None, None, None)
-    return Cut(logits.detach(), leaves[0].detach(), gradient)
+    return Cut(logits.detach(), leaves[0].detach(), gradient, other)
 
 
 def one_hot(classes: Tensor, like: Tensor) -> Tensor:
@@ -86,11 +94,11 @@ def one_hot(classes: Tensor, like: Tensor) -> Tensor:
     return nn.functional.one_hot(classes, like.shape[1]).to(like.dtype)
 
 
-def _gradient(logits: Tensor, leaf: Tensor, choose: Chooser) -> Tensor:
+def _gradient(logits: Tensor, leaf: Tensor, choose: Chooser, keep: bool = False) -> Tensor:
     if not logits.requires_grad:
         raise LayerError("no gradient of the scores reaches it")
     score = (logits * choose(logits.detach())).sum()
-    (gradient,) = torch.autograd.grad(score, leaf, allow_unused=True)
+    (gradient,) = torch.autograd.grad(score, leaf, allow_unused=True, retain_graph=keep)
     if gradient is None:
         raise LayerError("no gradient of the scores reaches it")
     return gradient

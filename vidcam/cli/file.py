@@ -180,9 +180,9 @@ class Job:
 
 
 def _load(options: FileOptions) -> "Session":
-    from vidcam.session import Session
+    from vidcam.session import session_of
 
-    session = Session(options)
+    session = session_of(options)
     backend = session.backend
     log.info(
         "%s on %s (%s), %s fit, %s",

@@ -1,10 +1,18 @@
-"""SIGINT and SIGTERM take the same road: stop the pipeline, let the sinks finish, exit 130."""
+"""SIGINT and SIGTERM take the same road: stop the pipeline, let the sinks finish."""
 
 import signal
 from types import FrameType
+from typing import Protocol
 
 from vidcam.errors import Interrupted
-from vidcam.pipeline import Pipeline
+
+
+class Stoppable(Protocol):
+    """What a signal ends: a pipeline, or a live run."""
+
+    def stop(self, error: BaseException | None = None) -> None:
+        """End soon, with `error` for the caller."""
+        ...
 
 
 class Interrupts:
@@ -15,9 +23,11 @@ class Interrupts:
     Further signals change nothing, so that an output being finished is finished.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, regular: bool = False) -> None:
+        """`regular` says that a signal is this command's normal end, not an interruption."""
         self.asked = False
-        self.pipeline: Pipeline | None = None
+        self.pipeline: Stoppable | None = None
+        self._error = None if regular else Interrupted("interrupted")
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> "Interrupts":
@@ -29,7 +39,7 @@ class Interrupts:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
-    def watch(self, pipeline: Pipeline) -> None:
+    def watch(self, pipeline: Stoppable) -> None:
         """Stop this pipeline when a signal comes."""
         self.pipeline = pipeline
 
@@ -38,4 +48,4 @@ class Interrupts:
         if self.pipeline is None:
             # No Interrupted: libraries that catch Exception and try again would swallow it.
             raise KeyboardInterrupt
-        self.pipeline.stop(Interrupted("interrupted"))
+        self.pipeline.stop(self._error)
