@@ -10,7 +10,7 @@ import pytest
 from clips import convert, make_clip, read, times
 
 from vidcam.errors import OutputError, UsageError
-from vidcam.sinks.records import RecordSink, csv_rows, json_lines, record_file
+from vidcam.sinks.records import ClassifiedSink, RecordSink, csv_rows, json_lines, record_file
 from vidcam.types import Frame, Prediction, Rect, Result, Score
 
 TABBY = Score(281, "虎斑猫", "tabby", 0.8300004)
@@ -74,6 +74,16 @@ def test_unknown_is_shown_and_never_in_topk(frames):
     unknown = {"index": -1, "label": "未知", "label_en": "unknown", "score": None}
     assert record["shown"] == [unknown]
     assert [score["index"] for score in record["topk"]] == [281, 282]
+
+
+def test_live_records_are_of_classified_frames_and_file_records_of_written_ones(frames):
+    live, file = [], []
+    for sink in (ClassifiedSink(live.append), RecordSink(file.append)):
+        sink.frame(frames[0].picture, result_of(frames[0]))
+        sink.classified(result_of(frames[1]))
+        sink.close()
+    assert [result.frame.index for result in live] == [1]
+    assert [result.frame.index for result in file] == [0]
 
 
 def test_csv_has_one_row_a_frame_and_rank(frames):

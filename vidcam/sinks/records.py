@@ -7,14 +7,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 import av
 
 from vidcam.errors import OutputError, VidcamError, system_reason
 from vidcam.sinks import Sink
 from vidcam.sinks.partial import PartialFile, is_special
-from vidcam.types import AudioPacket, Result, StreamInfo
+from vidcam.types import Result
 
 log = logging.getLogger("vidcam")
 
@@ -46,12 +46,8 @@ def rows(result: Result) -> Iterator[tuple[Any, ...]]:
         yield (frame.source, frame.index, f"{frame.time_s:.6f}", rank, *fields)
 
 
-class Written(Protocol):
-    """A text file that takes one result after another."""
-
-    def __call__(self, result: Result) -> None:
-        """Write a result."""
-        ...
+# A text file that takes one result after another.
+Written = Callable[[Result], None]
 
 
 def json_lines(stream: TextIO) -> Written:
@@ -80,18 +76,20 @@ class RecordSink(Sink):
     def __init__(self, write: Written) -> None:
         self._write = write
 
-    def open(self, info: StreamInfo) -> None:
-        """As `Sink`."""
-
     def frame(self, picture: av.VideoFrame, result: Result) -> None:
         """As `Sink`."""
         self._write(result)
 
-    def audio(self, packet: AudioPacket) -> None:
-        """As `Sink`."""
 
-    def close(self, error: BaseException | None = None) -> None:
+class ClassifiedSink(Sink):
+    """Hands the result of each classified frame to a writer, whatever is drawn or dropped."""
+
+    def __init__(self, write: Written) -> None:
+        self._write = write
+
+    def classified(self, result: Result) -> None:
         """As `Sink`."""
+        self._write(result)
 
 
 @contextmanager
