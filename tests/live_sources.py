@@ -57,6 +57,10 @@ class Ticking:
         if self._failure:
             raise self._failure
 
+    def release(self):
+        """End what `freezes` has begun."""
+        self._never.set()
+
     def close(self):
         self.closed = True
 

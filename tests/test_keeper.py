@@ -58,6 +58,9 @@ class Kept:
         self.thread.start()
         self.thread.join(DEADLINE_S)
         assert not self.thread.is_alive(), "the keeper hangs"
+        for source in self.opened:
+            if hasattr(source, "release"):
+                source.release()
         return self
 
     def kinds(self):

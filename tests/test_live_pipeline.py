@@ -83,6 +83,12 @@ class Keeping(Sink):
 def live(session):
     """Runs live sources (functions of the start time); gives (stats of each, sinks of each)."""
 
+    opened = []
+
+    def open_next(script, start_s):
+        opened.append(next(script)(start_s))
+        return opened[-1]
+
     def run(*scripts, backend=None, every=1, sinks=None, view=None, tick=None, options=OPTIONS,
             groups=None, no_signal=None, seconds=None, **patience):  # fmt: skip
         classifier = Classifier(session.model, backend or session.backend, options)
@@ -93,7 +99,7 @@ def live(session):
             stats = SourceStats(f"camera {number}")
             given = Patience(**{"timeout_s": 5.0} | patience)
             keeper = Keeper(
-                lambda stop, rest=rest: next(rest)(start_s), stats, given, lambda error: True
+                lambda stop, rest=rest: open_next(rest, start_s), stats, given, lambda error: True
             )
             feed = Feed(keeper, stats, session.geometry, classifier, options)
             own = groups or [Group(Compositor(options), [all_sinks[number]])]
@@ -110,7 +116,12 @@ def live(session):
         drive(pipeline, stations, tick=ticks, join_s=0.5)
         return [feed.stats for feed in feeds], all_sinks
 
-    return run
+    yield run
+    for source in opened:
+        source.release()
+    for thread in threading.enumerate():
+        if thread.name == "vidcam-connection":
+            thread.join(10)
 
 
 def ticking(*arguments, **keywords):

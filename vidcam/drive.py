@@ -5,6 +5,7 @@ others go on.
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,8 @@ from vidcam.types import AudioPacket, Changed, CodedPacket, Lost, Result, RunSta
 
 log = logging.getLogger("vidcam")
 
+# A sink that takes longer to close, on a disk that hangs, is left behind.
+CLOSE_S = 10.0
 # While a source is gone its placeholder is shown so often.
 GAP_EVERY_S = 0.2
 # The placeholder's size for a source that has shown nothing yet.
@@ -48,6 +51,21 @@ class Group:
 
 
 NoSignal = Callable[[int, int, Lost], av.VideoFrame]
+
+
+class Closing:
+    """The end of one sink, and what it raised."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
+        self.failure: BaseException | None = None
+
+    def close(self, error: BaseException | None) -> None:
+        """Close the sink."""
+        try:
+            self.sink.close(error)
+        except BaseException as failure:  # noqa: BLE001 - looked at when all are closed
+            self.failure = failure
 
 
 class Station:
@@ -114,17 +132,32 @@ class Station:
                 self._each([sink], self._show_gap(*size, self._lost))
 
     def close(self, error: BaseException | None = None) -> BaseException | None:
-        """Close every sink, whatever another's close raises; gives the first failure."""
+        """Close every sink, whatever another's close raises; gives the first failure.
+
+        Live sinks are closed beside each other, so that a slow one does not make the end late.
+        """
+        closing = [Closing(sink) for sink in self.sinks]
         raised: BaseException | None = None
+        if self._isolate:
+            threads = [threading.Thread(target=one.close, args=(error,)) for one in closing]
+            for thread in threads:
+                thread.daemon = True
+                thread.start()
+            until_s = time.monotonic() + CLOSE_S
+            for thread in threads:
+                thread.join(max(0.0, until_s - time.monotonic()))
+        for one in closing:
+            if not self._isolate:
+                one.close(error or raised)
+            raised = raised or one.failure
+            self.feed.stats.undelivered += one.sink.undelivered
         for group in self.groups:
-            for sink in group.sinks:
-                try:
-                    sink.close(error or (None if self._isolate else raised))
-                except BaseException as failure:  # noqa: BLE001 - given to the caller
-                    if self._isolate and isinstance(failure, OutputError):
-                        log.error("%s", failure)
-                    raised = raised or failure
             group.sinks.clear()
+        if self._isolate and isinstance(raised, OutputError):
+            for failure in filter(None, (one.failure for one in closing)):
+                log.error("%s", failure)
+            self.failed = self.failed or raised
+            return None
         return raised
 
     def _frame(self, result: Result, pipeline: Pipeline) -> None:

@@ -65,7 +65,8 @@ class Rate:
 class SourceStats:
     """Counts of one live source.
 
-    `dropped` counts frames by cause. `latency` is from capture until every sink has the picture;
+    `dropped` counts frames by cause, `undelivered` those that an output could not pass on.
+    `latency` is from capture until every sink has the picture;
     `drawn` and `seen` are the rates of pictures drawn and of pictures classified; `recording`
     says that the command line has it recorded.
     """
@@ -79,6 +80,7 @@ class SourceStats:
     state: str = "connecting"
     recording: bool = False
     dropped: Counter[str] = field(default_factory=Counter)
+    undelivered: Counter[str] = field(default_factory=Counter)
     latency: Latencies = field(default_factory=Latencies)
     drawn: Rate = field(default_factory=Rate)
     seen: Rate = field(default_factory=Rate)

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 
 import click
 from rich.console import Console
@@ -9,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from vidcam.stats import SourceStats
 from vidcam.types import RunStats, StreamInfo
 
 LINE_EVERY_S = 5.0
@@ -73,3 +75,27 @@ def closing_table(name: str, stats: RunStats) -> None:
     per_frame_ms = 1000 / max(1, stats.written)
     stages.add_row("", *(f"{stats.stages_s.get(s, 0.0) * per_frame_ms:.2f}" for s in STAGES))
     console.print(stages)
+
+
+def live_table(sources: Sequence[SourceStats], stats: RunStats) -> None:
+    """Print what each source gave, how late its pictures were, and what was dropped and why."""
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else 120)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("source", overflow="fold")
+    for column in ("captured", "drawn", "classified", "dropped", "corrupt", "connections"):
+        table.add_column(column, justify="right")
+    table.add_column("latency p50/p95/max", justify="right")
+    for source in sources:
+        counts = (source.captured, source.written, source.classified,
+                  source.dropped.total(), source.corrupt, source.connections)  # fmt: skip
+        latency = source.latency
+        late = (latency.percentile_s(50), latency.percentile_s(95), latency.max_s)
+        milliseconds = "/".join(f"{1000 * seconds:.0f}" for seconds in late)
+        table.add_row(Text(source.name), *map(str, counts), f"{milliseconds} ms")
+    console.print(table)
+    for source in sources:
+        for cause, count in source.dropped.most_common():
+            console.print(Text(f"{source.name}: {count} dropped: {cause}"))
+        for cause, count in source.undelivered.most_common():
+            console.print(Text(f"{source.name}: {count} not delivered: {cause}"))
+    console.print(Text(f"{stats.written} pictures in {stats.wall_s:.1f} s"))

@@ -1,5 +1,7 @@
 """Where pictures and predictions go."""
 
+from collections import Counter
+
 import av
 
 from vidcam.types import AudioPacket, CodedPacket, Result, StreamInfo
@@ -13,6 +15,11 @@ class Sink:
     nothing under the final name of a file of `vidcam file`. `open` and `close` apart, `file` calls
     only `frame` and `audio`. What a sink of a live run raises as OutputError ends this sink alone.
     """
+
+    @property
+    def undelivered(self) -> Counter[str]:
+        """Pictures that were taken and could not be delivered, by cause."""
+        return Counter()
 
     def open(self, info: StreamInfo) -> None:
         """Get ready; `info` has the size of the composed pictures."""
