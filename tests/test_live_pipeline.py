@@ -128,12 +128,11 @@ def ticking(*arguments, **keywords):
     return lambda start_s: Ticking(start_s, *arguments, **{"ends": True} | keywords)
 
 
-def test_in_the_normal_case_every_frame_is_drawn_with_its_own_result(live):
-    (stats,), (sink,) = live(ticking(20, rate=10))
-    assert sink.frames == list(range(20)) and stats.dropped.total() == 0
-    assert sink.of("classified") == list(range(20))
-    own = [age == 0.0 and p.cam_fresh for age, p in zip(sink.ages, sink.results, strict=True)]
-    assert sum(own) >= 18  # the machine may stumble
+def test_with_a_quick_network_every_frame_is_drawn_with_its_own_result(live, monkeypatch):
+    monkeypatch.setattr("vidcam.pipeline.LIVE_HOLD_S", 5.0)  # quick, whatever else runs here
+    (stats,), (sink,) = live(ticking(12, rate=4))
+    assert sink.frames == sink.of("classified") == list(range(12)) and not stats.dropped
+    assert all(prediction.cam_fresh for prediction in sink.results) and set(sink.ages) == {0.0}
     assert sink.told[0] == ("open", 64) and sink.closed_with == [None]
 
 
