@@ -12,6 +12,8 @@ from vidcam.errors import VidcamError, redact
 
 COMMANDS = {
     "file": "Explain a video: labels, scores and heat drawn into a copy that plays anywhere.",
+    "live": "Explain cameras and streams live: a window, recordings, streams.",
+    "cameras": "List the cameras of this machine, their sizes, rates and formats.",
     "models": "List what --model takes.",
     "doctor": "Say what this machine has, and what vidcam will use.",
 }

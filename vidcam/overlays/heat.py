@@ -2,7 +2,7 @@
 
 Opacity grows with the heat, so a part without evidence keeps its colours. The map is coloured at a
 quarter of the size and scaled up, which no eye tells from colouring every pixel: 1.0 instead of
-1.7 ms for a 720p frame on one core (2026-11).
+1.7 ms for a 720p frame on one core (2026-11). A map whose frame is long past fades away.
 """
 
 import cv2
@@ -15,6 +15,10 @@ from vidcam.types import Pixels, Rect, Result
 COARSE = 4
 # Heat from here on has the full opacity; below, opacity falls with it to nothing.
 OPAQUE_FROM = 0.45
+# An explanation older than this fades, and is gone after the second time more.
+FADES_AFTER_S, FADES_FOR_S = 0.5, 1.0
+FADE_STEPS = 32
+Tables = tuple[Pixels, Pixels, Pixels]
 
 
 class Heat:
@@ -24,21 +28,23 @@ class Heat:
         self._colormap = colormap
         ramp = np.clip(np.arange(256) / 255 / OPAQUE_FROM, 0, 1)
         self._opacity = alpha * ramp * ramp * (3 - 2 * ramp)
-        self._keep = np.rint(255 * (1 - self._opacity)).astype(np.uint8)
-        self._tables: dict[tuple[int, bool], tuple[Pixels, Pixels, Pixels]] = {}
+        self._tables: dict[tuple[int, bool, int], tuple[Pixels, Tables]] = {}
         self._buffers: dict[tuple[int, int, str], Pixels] = {}
 
     def draw(self, planes: Planes, result: Result) -> None:
         """As `Overlay`."""
         grid = result.prediction.cam
-        if grid is None or not grid.any():
+        step = fade_step(result.age_s)
+        if grid is None or not step or not grid.any():
             return
         rect, picture = result.prediction.crop, result.frame.picture
         levels = np.rint(grid * 255).astype(np.uint8)
         coarse_size = max(2, rect.width // COARSE), max(2, rect.height // COARSE)
         coarse = self._scaled(levels, *coarse_size, cv2.INTER_CUBIC, "levels")
-        tables = self._tables_of(yuv.matrix_of(picture), yuv.is_full_range(picture))
-        keep = cv2.LUT(coarse, self._keep)
+        keep_table, tables = self._tables_of(
+            yuv.matrix_of(picture), yuv.is_full_range(picture), step
+        )
+        keep = cv2.LUT(coarse, keep_table)
         for shift, plane, table in zip((0, 1, 1), planes, tables, strict=True):
             part = part_of(plane, rect, shift)
             height, width = part.shape
@@ -57,14 +63,22 @@ class Heat:
         cv2.resize(grid, (width, height), dst=buffer, interpolation=how)
         return buffer
 
-    def _tables_of(self, matrix: int, full_range: bool) -> tuple[Pixels, Pixels, Pixels]:
-        key = (matrix, full_range)
+    def _tables_of(self, matrix: int, full_range: bool, step: int) -> tuple[Pixels, Tables]:
+        key = (matrix, full_range, step)
         if key not in self._tables:
+            opacity = self._opacity * (step / FADE_STEPS)
+            keep = np.rint(255 * (1 - opacity)).astype(np.uint8)
             colours = yuv.colormap_yuv(self._colormap, matrix, full_range)
-            weighted = np.floor(colours * self._opacity[:, None]).astype(np.uint8)
+            weighted = np.floor(colours * opacity[:, None]).astype(np.uint8)
             y, u, v = (np.ascontiguousarray(column) for column in weighted.T)
-            self._tables[key] = y, u, v
+            self._tables[key] = keep, (y, u, v)
         return self._tables[key]
+
+
+def fade_step(age_s: float) -> int:
+    """How much of the heat is left when its frame is so old: FADE_STEPS is all, 0 nothing."""
+    left = 1 - max(0.0, age_s - FADES_AFTER_S) / FADES_FOR_S
+    return max(0, round(left * FADE_STEPS))
 
 
 def part_of(plane: Pixels, rect: Rect, shift: int) -> Pixels:

@@ -36,12 +36,19 @@ class Panel:
     keep: tuple[Pixels, Pixels, Pixels]
     add: tuple[Pixels, Pixels, Pixels]
 
+    def draw(self, planes: Planes) -> None:
+        """Blend it into the planes of a picture."""
+        for shift, plane, keep, add in zip((0, 1, 1), planes, self.keep, self.add, strict=True):
+            yuv.blend(part_of(plane, self.rect, shift), keep, add)
+
 
 class LabelPanel:
     """Draws the shown classes at the top left; keeps the last panel while nothing changes."""
 
-    def __init__(self, masks: TextMasks, languages: int) -> None:
+    def __init__(self, masks: TextMasks, languages: int, foot: float = 0.0) -> None:
+        """`foot` is the height, in sizes of the text, that stays free at the picture's foot."""
         self._masks = masks
+        self._foot = foot
         self._width = PANEL_WIDTH + WIDTH_PER_LANGUAGE * languages
         self._key: object = None
         self._panel: Panel | None = None
@@ -57,12 +64,8 @@ class LabelPanel:
         if key != self._key:
             self._key = key
             self._panel = self._layout(shown, picture.width, picture.height, matrix, full)
-        if self._panel is None:
-            return
-        for shift, plane, keep, add in zip(
-            (0, 1, 1), planes, self._panel.keep, self._panel.add, strict=True
-        ):
-            yuv.blend(part_of(plane, self._panel.rect, shift), keep, add)
+        if self._panel is not None:
+            self._panel.draw(planes)
 
     def _layout(
         self, shown: tuple[Score, ...], width: int, height: int, matrix: int, full: bool
@@ -72,7 +75,8 @@ class LabelPanel:
         bar, gap = max(2, round(size * BAR)), round(size * ROW_GAP)
         panel_width = _even(min(size * self._width, width * WIDEST_SHARE, width - 2 * margin))
         row_height = line_height(size) + bar + gap
-        rows = min(len(shown), (height - 2 * margin - 2 * padding + gap) // row_height)
+        room = height - round(size * self._foot) - 2 * margin - 2 * padding + gap
+        rows = min(len(shown), room // row_height)
         inner = panel_width - 2 * padding
         score_width = round(size * SCORE_WIDTH)
         if rows < 1 or inner < 2 * score_width:
