@@ -149,8 +149,9 @@ class Station:
         for one in closing:
             if not self._isolate:
                 one.close(error or raised)
+            else:
+                self.feed.stats.undelivered += one.sink.undelivered
             raised = raised or one.failure
-            self.feed.stats.undelivered += one.sink.undelivered
         for group in self.groups:
             group.sinks.clear()
         if self._isolate and isinstance(raised, OutputError):
@@ -257,7 +258,7 @@ def drive(
         pipeline.stop()
         try:
             with pipeline.timed("finish"):
-                raised = [station.close(failure) for station in stations]
+                raised = _close(stations, failure)
         finally:
             pipeline.close(join_s)
             stats.wall_s = time.perf_counter() - start_s
@@ -265,3 +266,23 @@ def drive(
         if first is not None and failure is None:
             raise first
     return stats
+
+
+def _close(stations: Sequence[Station], error: BaseException | None) -> list[BaseException | None]:
+    """Close the sinks of all stations, beside each other; what each raised."""
+    raised: list[BaseException | None] = [None] * len(stations)
+
+    def close(number: int) -> None:
+        raised[number] = stations[number].close(error)
+
+    beside = [
+        threading.Thread(target=close, args=(number,), daemon=True)
+        for number in range(1, len(stations))
+    ]
+    for thread in beside:
+        thread.start()
+    if stations:
+        close(0)
+    for thread in beside:
+        thread.join(CLOSE_S)
+    return raised

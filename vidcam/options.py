@@ -170,7 +170,7 @@ class CameraOptions:
         multiple=True, metavar="NAME",
     )  # fmt: skip
     flip: tuple[str, ...] = option(
-        (), f"Mirror the picture: {', '.join(FLIPS)} (once, or once per camera).",
+        (), "Mirror the picture (once, or once per camera).",
         choices=FLIPS, kind="flip", multiple=True, metavar="HOW",
     )  # fmt: skip
     roi: tuple[tuple[float, float, float, float], ...] = option(
@@ -243,4 +243,4 @@ class FileOptions(ReadOptions, EncodeOptions, ExplainOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class LiveOptions(EventOptions, RecordOptions, EncodeOptions, ExplainOptions, CameraOptions):
-    """All options of `vidcam live` and `vidcam.live`."""
+    """All options of `vidcam live`."""
