@@ -1,6 +1,7 @@
 """A run over live sources: each kept open by a Keeper, all through one classifier."""
 
 import itertools
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -51,11 +52,22 @@ def check_devices(captures: Sequence[Capture]) -> None:
         except SourceError as error:
             failures.append(error)
             continue
-        if Path(path).exists() or not path.startswith("/dev/"):
+        if not path.startswith("/dev/") or _is_there(path):
             return
         failures.append(SourceError(f"camera {path}: no such camera (vidcam cameras lists them)"))
     if len(failures) == len(captures):
         raise failures[0]
+
+
+def _is_there(device: str) -> bool:
+    """Whether a device can be opened, or says more than that it is absent."""
+    try:
+        os.close(os.open(device, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)))
+    except FileNotFoundError:
+        return False
+    except OSError:
+        pass  # opening it for good says what is the matter
+    return True
 
 
 class LiveRun:

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from importlib import metadata
@@ -12,7 +11,8 @@ import click
 
 from vidcam.cli.options import verbosity
 
-PACKAGES = ("torch", "torchvision", "timm", "av", "opencv-python", "numpy", "pillow", "grad-cam")
+PACKAGES = ("torch", "torchvision", "timm", "av", "opencv-python", "numpy", "pillow", "grad-cam",
+            "pysdl2-dll")  # fmt: skip
 ENCODERS = ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "aac")
 # A line's state, and its text. Only "missing" keeps the main job from running.
 Line = tuple[str, str]
@@ -130,26 +130,25 @@ def _font() -> Iterator[Line]:
 
 
 def _display() -> Iterator[Line]:
-    if sys.platform in ("win32", "darwin"):
-        yield OK, "the desktop's"
-        return
-    names = [name for name in ("WAYLAND_DISPLAY", "DISPLAY") if os.environ.get(name)]
-    if names:
-        yield OK, ", ".join(f"{name}={os.environ[name]}" for name in names)
+    from vidcam.sinks.window import display_problem
+
+    problem = display_problem()
+    if problem:
+        yield NOTE, f"no window: {problem}; vidcam live runs headless"
     else:
-        yield NOTE, "none (neither WAYLAND_DISPLAY nor DISPLAY is set): vidcam file needs none"
+        yield OK, "a window can open"
 
 
 def _cameras() -> Iterator[Line]:
-    devices = sorted(Path("/dev").glob("video*")) if sys.platform == "linux" else []
-    if sys.platform != "linux":
-        yield NOTE, "not looked for on this system"
-    elif not devices:
-        yield NOTE, "none (/dev/video* is absent): vidcam file needs none"
-    for device in devices:
-        allowed = os.access(device, os.R_OK | os.W_OK)
+    from vidcam.sources.devices import list_cameras
+
+    cameras = list_cameras()
+    if not cameras:
+        yield NOTE, "none: vidcam live still takes URLs and files"
+    for camera in cameras:
+        allowed = not camera.path.startswith("/dev/") or os.access(camera.path, os.R_OK | os.W_OK)
         hint = "" if allowed else ": permission denied; add yourself to the group video"
-        yield (OK if allowed else NOTE), f"{device}{hint}"
+        yield (OK if allowed else NOTE), f"{camera.path} {camera.name}{hint}"
 
 
 CHECKS: dict[str, Callable[[], Iterator[Line]]] = {

@@ -129,13 +129,14 @@ class Run:
     def _wants_window(self, asked: bool | None) -> bool:
         if asked is False and not self.targets.window:
             return False
-        from vidcam.sinks.window import has_display
+        from vidcam.sinks.window import display_problem
 
-        if has_display():
+        problem = display_problem()
+        if problem is None:
             return True
         if asked or self.targets.window:
-            raise UsageError("no display for a window: set DISPLAY, or record with -o FILE")
-        log.info("no display: running headless")
+            raise UsageError(f"no window can open: {problem}; record with -o FILE instead")
+        log.info("running headless: %s", problem)
         return False
 
     def _outputs(self, stack: ExitStack, view: "View") -> "Outputs":

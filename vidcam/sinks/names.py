@@ -39,11 +39,11 @@ class Template:
 
     def __init__(self, text: str, number: int, overwrite: bool = False) -> None:
         """`number` is the source's. Raises UsageError."""
-        self._text = text.replace(SOURCE_FIELD, str(number))
+        self.text = text.replace(SOURCE_FIELD, str(number))
         self._overwrite = overwrite
         self._claimed = 0
         self._latest: tuple[str, int] = "", 1
-        written = Path(self._text)
+        written = Path(self.text)
         self.folder = written.parent
         if "%" in str(self.folder):
             raise UsageError(f"{text}: fields of the time go into the file's name, not its folder")
@@ -62,7 +62,7 @@ class Template:
 
     def path(self, when_s: float) -> Path:
         """The name at `when_s` of `time.time`."""
-        return Path(time.strftime(self._text, time.localtime(when_s)))
+        return Path(time.strftime(self.text, time.localtime(when_s)))
 
     def claim(self, when_s: float) -> Path:
         """Make a new, empty file of the name at `when_s`, or of the next free `-2`, `-3`…

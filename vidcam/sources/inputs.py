@@ -15,6 +15,8 @@ VIDEO_SUFFIXES = frozenset({
     ".265", ".hevc", ".ivf", ".mjpeg", ".mjpg", ".rm", ".rmvb",
 })  # fmt: skip
 STREAM_SCHEMES = ("http", "https", "lavfi")
+# What only a live source can be: it has no end to wait for.
+LIVE_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "udp", "tcp", "rtp")
 
 
 def expand(inputs: Sequence[str]) -> list[str]:
@@ -43,8 +45,20 @@ def is_url(text: str) -> bool:
     return bool(colon) and scheme.lower() in STREAM_SCHEMES
 
 
+def is_live_url(text: str) -> bool:
+    """Whether a `--camera` is the URL of a stream that only `live` reads."""
+    scheme, colon, _ = text.partition("://")
+    return bool(colon) and scheme.lower() in LIVE_SCHEMES
+
+
 def name_of(uri: str) -> str:
     """The name of a source for people and records: without folders, without passwords."""
+    if is_live_url(uri):
+        # Cameras share their paths ("stream1"), so the host is part of the name.
+        host, slash, path = uri.partition("://")[2].rpartition("@")[2].partition("/")
+        return unquote(host + slash + path.partition("?")[0]).rstrip("/")
+    if uri.isdigit():
+        return f"camera {uri}"
     if not is_url(uri):
         # A name that is no UTF-8, as archives from elsewhere leave, must not break records.
         return os.fsencode(Path(uri).name).decode("utf-8", "replace")
