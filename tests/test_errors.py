@@ -107,6 +107,11 @@ def test_the_systems_reason_is_said_in_its_own_words(tmp_path):
         ("rtsp://admin:se@cret@10.0.0.2/live", "rtsp://***@10.0.0.2/live"),
         ("rtsp://admin:se'cret@10.0.0.2/live", "rtsp://***@10.0.0.2/live"),
         ("plain", "plain"),
+        ("http://cam/v?user=a&pwd=secret&res=1", "http://cam/v?user=a&pwd=***&res=1"),
+        ("http://cam/v?loginpass=x#t", "http://cam/v?loginpass=***#t"),
+        ("https://host/live.m3u8?access_token=abc.def", "https://host/live.m3u8?access_token=***"),
+        ("https://host/a?compass=north", "https://host/a?compass=***"),  # rather too much
+        ("https://host/a?passage=2&monkeys=3", "https://host/a?passage=2&monkeys=3"),
     ],
 )
 def test_user_and_password_of_a_url_are_never_said(text, expected):

@@ -26,6 +26,13 @@ __all__ = [
 ]
 
 
+# What cameras and streaming services call a password in a URL's query.
+SECRET_PARAMETER = re.compile(
+    r"([?&](?:\w*(?:pass|pwd|passwd|password|secret|token|key|auth|signature)|pw|sig)=)[^&#\s]+",
+    re.IGNORECASE,
+)
+
+
 class VidcamError(Exception):
     """An error with one clear sentence for the user; `exit_code` is the process's."""
 
@@ -92,5 +99,6 @@ def system_reason(error: BaseException) -> str:
 
 
 def redact(text: str) -> str:
-    """`text` with the user and password of every URL in it replaced by `***`."""
-    return re.sub(r"(\w+://)[^/?#\s]+@", r"\1***@", text)
+    """`text` with `***` for the user and password of every URL in it, and for secret parameters."""
+    text = re.sub(r"(\w+://)[^/?#\s]+@", r"\1***@", text)
+    return SECRET_PARAMETER.sub(r"\1***", text)

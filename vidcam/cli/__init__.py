@@ -96,6 +96,6 @@ def _fail(message: str, code: int, error: BaseException | None = None) -> None:
     if error is not None and log.isEnabledFor(logging.DEBUG):
         import traceback
 
-        click.echo("".join(traceback.format_exception(error)), err=True)
+        click.echo(redact("".join(traceback.format_exception(error))), err=True)
     click.echo(f"vidcam: {redact(message)}", err=True)
     sys.exit(code)
