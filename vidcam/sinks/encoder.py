@@ -105,6 +105,15 @@ def configure(context: Any, options: EncodeOptions) -> None:
     context.thread_type = "FRAME"
 
 
+def set_colours(context: Any, picture: av.VideoFrame) -> None:
+    """Tag what `context` encodes with the colours of its first picture."""
+    if not context.pix_fmt.startswith("yuvj"):
+        context.color_range = picture.color_range
+    context.colorspace = picture.colorspace
+    context.color_primaries = picture.color_primaries
+    context.color_trc = picture.color_trc
+
+
 def pixel_format(codec: Codec) -> str:
     """The encoder's pixel format: yuv420p where it has it."""
     if codec.name == "mjpeg":

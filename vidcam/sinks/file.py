@@ -14,7 +14,7 @@ from vidcam.errors import OutputError, UsageError, system_reason
 from vidcam.options import EncodeOptions
 from vidcam.sinks import Sink
 from vidcam.sinks.check import Tally, check_file
-from vidcam.sinks.encoder import check_output, configure, muxer_of
+from vidcam.sinks.encoder import check_output, configure, muxer_of, set_colours
 from vidcam.sinks.partial import PartialFile
 from vidcam.sinks.sound import CopiedSound, EncodedSound, open_sound
 from vidcam.types import AudioPacket, Result, StreamInfo
@@ -75,7 +75,7 @@ class VideoFileSink(Sink):
         context = self._video.codec_context
         with self._writing():
             if not self._tally.times_s:
-                self._set_colours(picture)
+                set_colours(context, picture)
             clock = context.time_base
             assert picture.pts is not None and picture.time_base is not None
             time = picture.pts * picture.time_base
@@ -154,14 +154,6 @@ class VideoFileSink(Sink):
         if name in SMALL_CLOCK and time_base.denominator > LARGEST_CLOCK:
             return Fraction(1, 60_000)
         return time_base
-
-    def _set_colours(self, picture: av.VideoFrame) -> None:
-        context = self._video.codec_context
-        if not context.pix_fmt.startswith("yuvj"):
-            context.color_range = picture.color_range
-        context.colorspace = picture.colorspace
-        context.color_primaries = picture.color_primaries
-        context.color_trc = picture.color_trc
 
     def _writing(self) -> "_Writing":
         return _Writing(self._partial.target)

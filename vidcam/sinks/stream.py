@@ -20,7 +20,7 @@ from av.video.frame import PictureType
 from vidcam.errors import UsageError, system_reason
 from vidcam.options import EncodeOptions, LiveOptions
 from vidcam.sinks import Sink
-from vidcam.sinks.encoder import check_output, configure, encoder
+from vidcam.sinks.encoder import check_output, configure, encoder, set_colours
 from vidcam.sinks.link import Link
 from vidcam.sinks.queue import PICTURES, SOUND, PacketQueue, Parcel
 from vidcam.sinks.sound import EncodedSound
@@ -211,7 +211,7 @@ class Coder:
         )
         self._video: Any = self._container.add_stream(options.encoder, rate=info.rate)
         _set_up(self._video.codec_context, info, options)
-        _set_colours(self._video.codec_context, picture)
+        set_colours(self._video.codec_context, picture)
         self.has_sound = info.audio is not None
         if info.audio is not None and _is_ready_aac(info.audio):
             self._container.add_stream_from_template(info.audio)
@@ -282,13 +282,6 @@ def _set_up(context: Any, info: StreamInfo, options: EncodeOptions) -> None:
     context.thread_count = min(1 + ceil(pixels_per_s / PIXELS_PER_THREAD_S), os.cpu_count() or 1)
     context.time_base = CLOCK
     context.sample_aspect_ratio = info.sample_aspect_ratio
-
-
-def _set_colours(context: Any, picture: av.VideoFrame) -> None:
-    context.color_range = picture.color_range
-    context.colorspace = picture.colorspace
-    context.color_primaries = picture.color_primaries
-    context.color_trc = picture.color_trc
 
 
 def _is_ready_aac(template: Any) -> bool:
