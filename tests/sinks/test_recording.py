@@ -423,3 +423,23 @@ def test_without_pictures_there_is_no_file(tmp_path):
     sink.lost("gone")
     sink.close()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("suffix", "cut"), [("mp4", 24), ("mkv", 28)])
+def test_an_mp4_whose_index_grows_in_memory_ends_after_twelve_hours(tmp_path, suffix, cut):
+    sink = recording(tmp_path / f"long.{suffix}")
+    for number in range(28):
+        give(sink, number, number * 1800)
+    sink.close()
+    found = [numbers(tmp_path / f"long{which}.{suffix}") for which in ("", "-2")[: 1 + (cut < 28)]]
+    assert [n for part in found for n in part] == list(range(28)) and len(found[0]) == cut
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_after_an_outage_of_hours_another_file_begins(tmp_path, suffix):
+    sink = recording(tmp_path / f"night.{suffix}")
+    for number in range(20):
+        give(sink, number, number / 10 + 8 * 3600 * (number >= 10))
+    sink.close()
+    assert numbers(tmp_path / f"night.{suffix}") == list(range(10))
+    assert numbers(tmp_path / f"night-2.{suffix}") == list(range(10, 20))

@@ -27,6 +27,7 @@ log = logging.getLogger("vidcam")
 SILENCE_S = 1.0
 # The index of an open mp4 stays in memory, some 22 MB an hour: so weeks are not one file.
 LONGEST_S = {"mp4": 12 * 3600.0, "mov": 12 * 3600.0}
+LONGEST_GAP_S = 3600
 # A file that has been left still takes the sound that belongs to it for so long.
 SOUND_LAG_S = 1.0
 # Sound that waits for its picture: more than that is none's.
@@ -144,6 +145,8 @@ class RecordingSink(Sink):
         self._flushed = False
         if self._last is not None:
             ticks = max(ticks, self._last + 1)
+            # One picture cannot last longer than 6.6 hours in an mp4.
+            self._anew = self._anew or ticks - self._last > LONGEST_GAP_S * TICKS_PER_S
         self._last = ticks
         self._give_sounds(ticks)
         return ticks
