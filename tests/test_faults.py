@@ -283,7 +283,7 @@ def test_an_encoder_that_raises(fails):
 
 @pytest.mark.parametrize("compositor", [TenthPicture, broken_part])
 def test_a_compositor_that_raises(fails, monkeypatch, compositor):
-    monkeypatch.setattr("vidcam.pipeline.Compositor", compositor)
+    monkeypatch.setattr("vidcam.session.Compositor", compositor)
     fails(Broken)
 
 

@@ -113,7 +113,7 @@ def test_a_source_that_hangs_while_it_is_opened_is_left_behind():
 
 def test_it_gives_up_after_so_many_tries_in_a_row():
     kept = Kept(frames(2), tries=1).go()
-    assert "lost for good after 1 tries" in str(kept.keeper.lost)
+    assert "lost for good after 1 try" in str(kept.keeper.lost)
     assert kept.keeper.lost.exit_code == 4 and kept.stats.state == "lost for good"
 
 

@@ -1,6 +1,6 @@
 """`python -m vidcam`."""
 
-from vidcam.cli import main
+from vidcam.cli import entry
 
 if __name__ == "__main__":
-    main()
+    entry()

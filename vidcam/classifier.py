@@ -18,8 +18,8 @@ class Seen:
     """What the network says of one picture alone.
 
     `scores` (K,) are softmax probabilities; `map` (h, w) is signed, its positive part the evidence
-    for `cam_class`. `window_map` and `window_class` are those that the window's keys ask for, None
-    when they ask for nothing else.
+    for `cam_class`. `window_map` and `window_class` are those that the window's keys ask for, by
+    `window_method`; None when they ask for nothing else.
     """
 
     scores: NDArray[np.float32]
@@ -27,6 +27,7 @@ class Seen:
     cam_class: int | None
     window_map: Map | None = None
     window_class: int | None = None
+    window_method: str | None = None
 
     def without_map(self) -> "Seen":
         """The scores alone."""
@@ -79,9 +80,14 @@ class Classifier:
         ]
         if output.second_maps is None:
             return seen
-        pinned = view.pinned if view and second and second.choose else None
+        assert view is not None and second is not None
         return [
-            replace(one, window_map=grid, window_class=one.cam_class if pinned is None else pinned)
+            replace(
+                one,
+                window_map=grid,
+                window_class=one.cam_class if view.pinned is None else view.pinned,
+                window_method=second.method,
+            )
             for one, grid in zip(seen, output.second_maps, strict=True)
         ]
 

@@ -16,6 +16,7 @@ from vidcam.channel import Closed
 from vidcam.errors import SourceLost, UsageError, VidcamError
 from vidcam.feed import Accept, Timed
 from vidcam.sources import Item, LiveSource
+from vidcam.sources.causes import NOT_FOUND, UNPLUGGED
 from vidcam.stats import SourceStats
 from vidcam.types import Changed, Frame, Lost, StreamInfo
 
@@ -89,13 +90,16 @@ class Keeper:
                 return
             tries = 1 if connection.lasted_s > GOOD_AFTER_S else tries + 1
             cause = getattr(failure, "cause", "") or str(failure)
+            if cause == NOT_FOUND and said == UNPLUGGED:
+                cause = said  # a camera without its plug is not found: no news
             if self.first_s is None and self._is_over(start_s, tries) and self._refused(failure):
                 return
             if connection.lasted_s or cause != said:
-                self._say_lost(failure, cause, tries)
+                self._say_lost(failure, cause, again=not self._out_of_tries(tries))
                 said = cause
             if self._out_of_tries(tries):
-                self._give_up(failure, f" after {self._patience.tries} tries")
+                count = self._patience.tries
+                self._give_up(failure, f" after {count} {'try' if count == 1 else 'tries'}")
                 return
             self._stop.wait(pause_s(tries))
 
@@ -162,8 +166,9 @@ class Keeper:
         stats.connections += 1
         stats.state = "open"
 
-    def _say_lost(self, failure: BaseException, cause: str, tries: int) -> None:
-        log.warning("%s: %s; trying again", self._stats.name, _without_name(failure, self._stats))
+    def _say_lost(self, failure: BaseException, cause: str, again: bool) -> None:
+        why = _without_name(failure, self._stats)
+        log.warning("%s: %s%s", self._stats.name, why, "; trying again" if again else "")
         if self._stats.state != "lost":
             self._lost_since_s = time.time()
         self._stats.state = "lost"
@@ -243,4 +248,6 @@ def pause_s(tries: int) -> float:
 
 
 def _without_name(failure: BaseException, stats: SourceStats) -> str:
-    return str(failure).removeprefix(f"{stats.name}: ")
+    """The sentence without the source's name or address, which the line begins with."""
+    subject, colon, rest = str(failure).partition(": ")
+    return rest if colon and stats.name.partition(" #")[0] in subject else str(failure)

@@ -19,7 +19,7 @@ from vidcam.pipeline import Pipeline, Policy
 from vidcam.session import Session
 from vidcam.sources import LiveSource, open_live
 from vidcam.sources.capture import Capture
-from vidcam.sources.clock import RunClock
+from vidcam.sources.clock import TIME_BASE, RunClock
 from vidcam.sources.devices import path_of_device
 from vidcam.sources.inputs import is_live_url, is_url
 from vidcam.sources.live import SCREEN
@@ -31,7 +31,6 @@ from vidcam.view import View
 JOIN_S = 0.5
 # A source that is gone at the end of `--duration` is waited for no longer than this.
 OVERTIME_S = 1.0
-TICKS_PER_S = 90_000
 
 
 def live_policy(cameras: int, options: LiveOptions) -> Policy:
@@ -43,7 +42,7 @@ def check_devices(captures: Sequence[Capture]) -> None:
     """Raise SourceError at once when no source can be there: before a model is loaded."""
     failures = []
     for capture in captures:
-        if is_live_url(capture.uri) or is_url(capture.uri) or capture.uri == SCREEN:
+        if is_url(capture.uri) or "://" in capture.uri or capture.uri == SCREEN:
             return
         if not capture.uri.isdigit() and Path(capture.uri).exists():
             return
@@ -101,7 +100,8 @@ class LiveRun:
         )
         lost = [keeper.lost for keeper in self._keepers if keeper.lost is not None]
         if lost:
-            raise lost[0]
+            what = "source was" if len(self._keepers) == 1 else "sources were"
+            raise SourceLost(f"{len(lost)} of {len(self._keepers)} {what} lost for good")
         return stats
 
     def stop(self, error: BaseException | None = None) -> None:
@@ -159,5 +159,6 @@ class Placeholder:
             known = lost, self._draw(width, height, lost)
             self._pictures[width, height] = known
         picture = known[1]
-        picture.pts = round((time.monotonic() - self._clock.start_s) * TICKS_PER_S)
+        picture.pts = round((time.monotonic() - self._clock.start_s) / TIME_BASE)
+        picture.time_base = TIME_BASE
         return picture

@@ -2,8 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 from vidcam.compositor import Compositor, WindowCompositor
 from vidcam.drive import Group, NoSignal, Station
@@ -68,20 +67,21 @@ class Outputs:
     stations: list[Station] = field(default_factory=list)
     _by_key: list[tuple[Station, Group, Sink]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        # Before a model is loaded: what is wrong with a name is said at once.
+        cameras = range(len(self.options.camera))
+        self._drawn = [self._drawn_sinks(number) for number in cameras]
+        self._raw = [self._raw_sinks(number) for number in cameras]
+
     def station(self, feed: Feed, number: int, no_signal: NoSignal) -> Station:
         """Where everything of one camera goes."""
         options, counts = self.options, feed.stats
         plain = Group(None, [ClassifiedSink(write) for write in self.records])
-        drawn = Group(Compositor(options))
-        for name in self.targets.files:
-            drawn.sinks.append(RecordingSink(name, options, number, self.overwrite))
-        for uri in self.targets.streams:
-            drawn.sinks.append(StreamSink(uri, options, number))
+        drawn = Group(Compositor(options), self._drawn[number])
         if self.events:
             event_sink = self.events(counts.name, number)
             (drawn if options.event_snapshots else plain).sinks.append(event_sink)
-        if options.record_raw:
-            plain.sinks.append(RawSink(options.record_raw, options, number, self.overwrite))
+        plain.sinks += self._raw[number]
         groups = [plain, drawn]
         counts.recording = bool(self.targets.files)
         if self.window is not None:
@@ -101,20 +101,37 @@ class Outputs:
             self._by_key.clear()
             return
         template = KEY_RECORDING if len(self.stations) == 1 else KEY_RECORDINGS
-        for number, station in enumerate(self.stations):
+        options = replace(self.options, keep=None)  # that is for the files of `-o`
+        sinks = [
+            RecordingSink(template, options, number, overwrite=False)
+            for number in range(len(self.stations))
+        ]
+        for station, sink in zip(self.stations, sinks, strict=True):
             group = station.groups[1]
-            sink = RecordingSink(str(Path(template)), self.options, number, overwrite=False)
             station.add(group, sink)
             self._by_key.append((station, group, sink))
 
-    def all_failed(self) -> bool:
-        """Whether outputs were asked for, none is left, and no window shows anything."""
-        asked = bool(self.targets.files or self.targets.streams)
+    def check(self) -> bool:
+        """Look after what has failed: whether outputs were asked for, and nothing is left."""
+        if self._by_key and not any(sink in group.sinks for _, group, sink in self._by_key):
+            self._by_key.clear()
+            self.view.recording = False
+        asked = bool(self.targets.files or self.targets.streams or self.options.record_raw)
         if self.window is not None or not asked or self.records or self.events:
             return False
-        return not any(station.groups[1].sinks for station in self.stations)
+        return not any(station.sinks for station in self.stations)
 
     @property
     def failed(self) -> OutputError | None:
         """The first failure of an output."""
         return next((s.failed for s in self.stations if s.failed is not None), None)
+
+    def _drawn_sinks(self, number: int) -> list[Sink]:
+        files = [
+            RecordingSink(name, self.options, number, self.overwrite) for name in self.targets.files
+        ]
+        return [*files, *(StreamSink(uri, self.options, number) for uri in self.targets.streams)]
+
+    def _raw_sinks(self, number: int) -> list[Sink]:
+        name = self.options.record_raw
+        return [RawSink(name, self.options, number, self.overwrite)] if name else []

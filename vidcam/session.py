@@ -71,11 +71,12 @@ class Session:
     ) -> RunStats:
         """Explain a whole source into the sinks; closes source and sinks, whatever happens."""
         try:
-            pipeline = self._pipeline(source)
             group = Group(Compositor(self.options), list(sinks))
+            pipeline = self._pipeline(source)
         except BaseException as error:
             for sink in sinks:
                 sink.close(error)
+            source.close()
             raise
         if started:
             started(pipeline)

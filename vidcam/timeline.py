@@ -94,6 +94,7 @@ class HeatTrack:
         self._time_s = 0.0
         self._cam: Map | None = None
         self._class: int | None = None
+        self._method: str | None = None
 
     def reset(self) -> None:
         """Forget what was."""
@@ -101,9 +102,12 @@ class HeatTrack:
         self._steady.reset()
 
     def __call__(
-        self, signed: Map | None, cam_class: int | None, time_s: float
+        self, signed: Map | None, cam_class: int | None, time_s: float, method: str | None = None
     ) -> tuple[Map | None, int | None]:
         """The heat to show and its class; without a map, those of the last one."""
+        if method != self._method:  # another method's maps have a scale of their own
+            self._method = method
+            self.reset()
         if signed is not None and cam_class is not None:
             if self._raw:
                 self._cam = normalise(signed)
@@ -140,7 +144,9 @@ class Timeline:
         """The prediction with the map that the window asks for; None when that is the same."""
         if seen.window_map is None:
             return None
-        cam, cam_class = self._window_heat(seen.window_map, seen.window_class, time_s)
+        cam, cam_class = self._window_heat(
+            seen.window_map, seen.window_class, time_s, seen.window_method
+        )
         return replace(prediction, cam=cam, cam_class=cam_class)
 
     def _smoothed(self, scores: NDArray[np.float32], time_s: float) -> NDArray[np.float32]:

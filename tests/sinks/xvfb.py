@@ -66,7 +66,7 @@ class XServer:
 
     def active(self) -> str:
         """The title of the window that gets the keys."""
-        return self._run("xdotool", "getactivewindow", "getwindowname").stdout.decode().strip()
+        return self._run("xdotool", "getwindowfocus", "getwindowname").stdout.decode().strip()
 
     def keys(self, *keys: str) -> None:
         """Press keys, by their X names, in the focused window."""

@@ -117,12 +117,13 @@ def test_a_killed_server_ends_the_stream_and_the_next_connection_goes_on(run, cl
 
 def test_a_silent_server_is_noticed_in_time(run, clip):
     with RtspServer(clip) as server:
-        with run.source(server.url, timeout_s=0.5) as source:
+        with run.source(server.url, timeout_s=1.5) as source:
             threading.Timer(0.3, server.freeze).start()
             began_s = time.monotonic()
             taken = Taken(source)
-            assert 0.7 < time.monotonic() - began_s < 5
-        assert taken.lost.cause == "timeout" and "silent for 0.5 s" in str(taken.lost)
+            # Not after twice as long: FFmpeg's parser has one more packet to give.
+            assert 1.7 < time.monotonic() - began_s < 3
+        assert taken.lost.cause == "timeout" and "silent for 1.5 s" in str(taken.lost)
         error, waited_s = opening_fails(run, server.url, timeout_s=0.5)
         assert error.cause == "timeout" and 0.4 < waited_s < 5
         server.thaw()

@@ -1,7 +1,10 @@
 """The command line: parse, call, exit code. One file a command; nothing heavy at the top."""
 
 import logging
+import os
 import sys
+import threading
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -90,6 +93,28 @@ def main() -> None:
         kind = type(error).__name__
         _fail(f"an error inside vidcam ({kind}: {error}); -v shows where", 1, error)
     sys.exit(code or 0)
+
+
+def entry() -> None:
+    """What a process of its own runs: `main`, then its end at once.
+
+    Python needs more than a second to take torch down, which is too long for a service that is
+    asked to stop; by now every output has been closed and every thread that writes has ended.
+    """
+    # Idle OpenMP threads would spin where decoding, drawing and encoding need the cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    code = 1
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    with suppress(OSError, ValueError):  # a reader that has gone, a stream that was closed
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def _fail(message: str, code: int, error: BaseException | None = None) -> None:

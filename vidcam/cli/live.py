@@ -1,6 +1,7 @@
 """`vidcam live`: cameras and streams, explained while they come."""
 
 import logging
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vidcam.cli.options import options_of, verbosity
-from vidcam.errors import OutputError, UsageError
+from vidcam.errors import OutputError, UsageError, VidcamError
 from vidcam.options import LiveOptions
 
 if TYPE_CHECKING:
@@ -70,14 +71,14 @@ class Run:
         self.options, self.overwrite, self.files, self.quiet = options, overwrite, files, quiet
         self.targets = parse_targets(outputs, len(options.camera), options)
         named = (*files.values(), options.record_raw)
-        _check_apart([*outputs, *(name for name in named if name)])
+        _check_apart([*outputs, *(name for name in named if name)], options.camera)
         self.captures = captures(options, coded=options.record_raw is not None)
         check_devices(self.captures)
+        self.headless = ""
         self.has_window = self._wants_window(window)
 
     def go(self, interrupts: "Interrupts") -> int:
         """Load the model and run. Raises VidcamError."""
-        from vidcam.cli.report import live_table
         from vidcam.live import LiveRun, live_policy
         from vidcam.session import Session
         from vidcam.sources.inputs import name_of
@@ -89,6 +90,8 @@ class Run:
         with ExitStack() as stack:
             outputs = self._outputs(stack, view)
             session = Session(self.options, live_policy(len(self.captures), self.options))
+            if self.headless:
+                log.info("running headless: %s", self.headless)
             _say_model(session, self.options)
             self._open_window(stack, outputs, counts)
             run = LiveRun(session, self.captures, counts, self.options,
@@ -96,9 +99,10 @@ class Run:
             interrupts.watch(run)
             try:
                 self._run(run, outputs)
-            finally:
-                if not self.quiet:
-                    live_table(counts, run.pipeline.stats)
+            except VidcamError:
+                self._report(run, counts)
+                raise
+            self._report(run, counts)
         return OutputError.exit_code if outputs.failed else 0
 
     def _run(self, run: "LiveRun", outputs: "Outputs") -> None:
@@ -122,9 +126,15 @@ class Run:
         def tick() -> bool:
             if window is not None:
                 window.poll()
-            return view.quit or outputs.all_failed()
+            return outputs.check() or view.quit
 
         run.run(stations, tick)
+
+    def _report(self, run: "LiveRun", counts: "Sequence[SourceStats]") -> None:
+        from vidcam.cli.report import live_table
+
+        if not self.quiet and any(one.connections for one in counts):
+            live_table(counts, run.pipeline.stats)
 
     def _wants_window(self, asked: bool | None) -> bool:
         if asked is False and not self.targets.window:
@@ -136,7 +146,7 @@ class Run:
             return True
         if asked or self.targets.window:
             raise UsageError(f"no window can open: {problem}; record with -o FILE instead")
-        log.info("running headless: %s", problem)
+        self.headless = problem
         return False
 
     def _outputs(self, stack: ExitStack, view: "View") -> "Outputs":
@@ -173,10 +183,14 @@ class Run:
         stack.callback(outputs.window.close)
 
 
-def _check_apart(names: Sequence[str]) -> None:
-    for name in names:
-        if names.count(name) > 1:
+def _check_apart(names: Sequence[str], cameras: Sequence[str]) -> None:
+    paths = [os.path.realpath(name) for name in names]
+    inputs = [os.path.realpath(camera) for camera in cameras]
+    for name, path in zip(names, paths, strict=True):
+        if paths.count(path) > 1:
             raise UsageError(f"{name}: two outputs have this name")
+        if path in inputs:
+            raise UsageError(f"{name}: is the camera itself; give the output another name")
 
 
 def _say_model(session: "Session", options: LiveOptions) -> None:

@@ -95,7 +95,7 @@ def live_table(sources: Sequence[SourceStats], stats: RunStats) -> None:
     console.print(table)
     for source in sources:
         for cause, count in source.dropped.most_common():
-            console.print(Text(f"{source.name}: {count} dropped: {cause}"))
+            console.print(Text(f"{source.name}: {count} dropped: {cause}"), soft_wrap=True)
         for cause, count in source.undelivered.most_common():
-            console.print(Text(f"{source.name}: {count} not delivered: {cause}"))
+            console.print(Text(f"{source.name}: {count} not delivered: {cause}"), soft_wrap=True)
     console.print(Text(f"{stats.written} pictures in {stats.wall_s:.1f} s"))

@@ -156,6 +156,7 @@ class StreamSource:
         streams = [stream for stream in (self._video, self._sound) if stream is not None]
         packets = self._container.demux(*streams)
         while not self._run.stop.is_set():
+            asked_s = time.monotonic()
             try:
                 packet = next(packets)
             except StopIteration:
@@ -170,6 +171,10 @@ class StreamSource:
             self._failed_reads, self._heard_s = 0, time.monotonic()
             yield copy_of(packet) if self._borrowed else packet, packet.stream is self._sound
             del packet
+            # An interrupted read first gives the packet that the parser held back; to read on
+            # would be to wait as long again.
+            if self._heard_s - asked_s >= self._capture.timeout_s:
+                raise self._failure(SourceLost, TIMEOUT)
 
     def _bear(self, error: Exception) -> None:
         """Get ready to read on after an error. Raises SourceLost when it is final."""
