@@ -1,18 +1,20 @@
 """The pipeline with the policy of `vidcam live`: the source's rate, the newest frame, no delay."""
 
+import logging
 import threading
 import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from clips import said
 from live_sources import Ticking, lost
 
 from vidcam import yuv
 from vidcam.classifier import Classifier
 from vidcam.compositor import Compositor
 from vidcam.drive import Group, Station, drive
-from vidcam.errors import OutputError
+from vidcam.errors import OutputError, UsageError
 from vidcam.feed import Feed
 from vidcam.keeper import Keeper, Patience
 from vidcam.options import LiveOptions
@@ -90,7 +92,7 @@ def live(session):
         return opened[-1]
 
     def run(*scripts, backend=None, every=1, sinks=None, view=None, tick=None, options=OPTIONS,
-            groups=None, no_signal=None, seconds=None, **patience):  # fmt: skip
+            groups=None, no_signal=None, seconds=None, geometry=None, **patience):  # fmt: skip
         classifier = Classifier(session.model, backend or session.backend, options)
         start_s = time.monotonic()
         feeds, stations, all_sinks = [], [], sinks or [Keeping() for _ in scripts]
@@ -101,7 +103,7 @@ def live(session):
             keeper = Keeper(
                 lambda stop, rest=rest: open_next(rest, start_s), stats, given, lambda error: True
             )
-            feed = Feed(keeper, stats, session.geometry, classifier, options)
+            feed = Feed(keeper, stats, geometry or session.geometry, classifier, options)
             own = groups or [Group(Compositor(options), [all_sinks[number]])]
             feeds.append(feed)
             stations.append(Station(feed, own, no_signal, isolate=True))
@@ -248,3 +250,26 @@ def test_a_tick_that_says_so_ends_the_run(live):
     start_s = time.monotonic()
     (_,), (sink,) = live(ticking(rate=30, ends=False), tick=tick)
     assert time.monotonic() - start_s < 5 and sink.closed_with == [None]
+
+
+def test_a_fault_inside_one_output_ends_that_output_alone(live):
+    class Faulty(Keeping):
+        def frame(self, picture, result):
+            raise KeyError("a bug")
+
+    faulty, whole = Faulty(), Keeping()
+    with said(logging.ERROR) as lines:
+        live(ticking(5, rate=30), groups=[Group(None, [faulty, whole])], sinks=[whole])
+    assert len(whole.frames) == 5 and len(faulty.closed_with) == 1
+    assert len(lines) == 1 and "Faulty: KeyError" in lines[0]
+
+
+def test_a_region_that_leaves_nothing_ends_the_run_at_the_start_and_not_later(live, session):
+    geometry = session.geometry_of((100, 0, 40, 40))
+    with pytest.raises(UsageError, match="--roi"):
+        live(ticking(5, rate=30, size=(64, 48)), geometry=geometry)
+    script = [ticking(5, rate=30, size=(320, 240), ends=False), ticking(5, rate=30, size=(64, 48))]
+    with said() as lines:
+        _, (sink,) = live(script, geometry=geometry)
+    assert len(sink.frames) == 10 and sum("--roi" in line for line in lines) == 1
+    assert sink.results[-1].crop.as_list() == [0, 0, 64, 48]

@@ -202,12 +202,19 @@ class Station:
         for sink in list(sinks):
             try:
                 step(sink)
-            except OutputError as error:
+            except BrokenPipeError:
+                raise  # the reader of our stdout has gone, and with it the run's reason
+            except Exception as error:
                 if not self._isolate:
                     raise
                 self._fail(sink, error)
 
-    def _fail(self, sink: Sink, error: OutputError) -> None:
+    def _fail(self, sink: Sink, failure: Exception) -> None:
+        error = failure
+        if not isinstance(error, OutputError):  # a fault of ours ends one output, not all of them
+            log.debug("an output failed", exc_info=failure)
+            kind = f"{type(sink).__name__}: {type(failure).__name__}"
+            error = OutputError(f"an output ends by an error inside vidcam ({kind}: {failure})")
         log.error("%s", error)
         self.failed = self.failed or error
         for group in self.groups:
@@ -215,7 +222,7 @@ class Station:
                 group.sinks.remove(sink)
         try:
             sink.close(error)
-        except OutputError as again:
+        except Exception as again:  # noqa: BLE001 - it has failed already
             log.debug("closing after an error: %s", again)
 
 

@@ -1,11 +1,13 @@
 """One source in the pipeline: who reads it, and what it carries from frame to frame."""
 
+import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Protocol
 
 from vidcam.classifier import Classifier, Seen
+from vidcam.errors import UsageError
 from vidcam.inbox import Answer
 from vidcam.options import ExplainOptions
 from vidcam.prepare import Geometry, Preparer, map_on_picture
@@ -13,6 +15,8 @@ from vidcam.sources import Item, Source
 from vidcam.stats import SourceStats
 from vidcam.timeline import Timeline
 from vidcam.types import Changed, Frame, Lost, Pixels, Rect
+
+log = logging.getLogger("vidcam")
 
 Accept = Callable[[Item | Changed | Lost], None]
 Timed = Callable[[str], AbstractContextManager[None]]
@@ -80,11 +84,26 @@ class Feed:
         self.shown: Answer | None = None
         self.waiting = 0
         self._preparer = Preparer(geometry)
+        self._size: tuple[int, int] | None = None
         self._timeline = Timeline(classifier, options)
 
     def prepare(self, frame: Frame, out: Pixels) -> Rect:
-        """Write the model pixels (S, S, 3) of a frame into `out`; gives what the network sees."""
-        return self._preparer(frame.picture, out)
+        """Write the model pixels (S, S, 3) of a frame into `out`; gives what the network sees.
+
+        Raises UsageError when the region leaves nothing of the first pictures.
+        """
+        size = frame.picture.width, frame.picture.height
+        try:
+            rect = self._preparer(frame.picture, out)
+        except UsageError as error:
+            if self._size in (None, size):
+                raise
+            # It came back in another size: to go on without the region beats to end.
+            log.warning("%s: %s; the whole of it is classified", self.stats.name, error)
+            self._preparer = Preparer(replace(self._preparer.geometry, roi=None))
+            rect = self._preparer(frame.picture, out)
+        self._size = size
+        return rect
 
     def answer(self, frame: Frame, seen: Seen, pixels: Pixels, crop: Rect) -> Answer:
         """What the network saw of a frame as what is shown of it; in order of time."""
@@ -95,5 +114,6 @@ class Feed:
             seen = replace(seen, window_map=map_on_picture(geometry, crop, seen.window_map))
         prediction = self._timeline(seen, pixels, frame.time_s, crop)
         window = self._timeline.window(seen, prediction, frame.time_s)
-        self.latest = Answer(frame.time_s, prediction, window)
+        size = frame.picture.width, frame.picture.height
+        self.latest = Answer(frame.time_s, size, prediction, window)
         return self.latest

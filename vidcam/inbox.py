@@ -11,9 +11,10 @@ Feed = TypeVar("Feed")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the network said of the frame at `time_s`; `window` as in `Result`."""
+    """What the network said of the frame at `time_s`, of `size` pixels; `window` as in `Result`."""
 
     time_s: float
+    size: tuple[int, int]
     prediction: Prediction
     window: Prediction | None = None
 

@@ -101,6 +101,7 @@ class Keeper:
                 count = self._patience.tries
                 self._give_up(failure, f" after {count} {'try' if count == 1 else 'tries'}")
                 return
+            del failure, connection
             self._stop.wait(pause_s(tries))
 
     def stop(self) -> None:
@@ -127,8 +128,11 @@ class Keeper:
                 )
         if self._finished:
             return None
-        if connection.failure is not None:
-            return connection.failure
+        failure, connection.failure = connection.failure, None
+        if failure is not None:
+            # Its traceback holds the connection: in a circle they would keep the source's threads
+            # and memory until garbage is looked for, which with so much in memory is seldom.
+            return failure
         if connection.ends:
             return None
         return SourceLost(f"{self._stats.name}: {END_OF_STREAM}", cause=END_OF_STREAM)

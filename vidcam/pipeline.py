@@ -276,6 +276,9 @@ class Pipeline:
                 # The network still reads these pixels: what is drawn must not reach it.
                 frame = replace(frame, picture=yuv.copy(frame.picture))
             latest = feed.latest
+        size = frame.picture.width, frame.picture.height
+        if latest is not None and latest.size != size:
+            latest = None  # the source came back in another size: its map lies elsewhere
         feed.shown = answer = ticket.answer or latest
         latency_s = time.monotonic() - frame.captured_s
         if answer is None:
