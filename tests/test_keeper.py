@@ -1,9 +1,12 @@
 """A live source that is kept open: every way of going away, and what is said and handed on."""
 
+import gc
 import threading
 import time
+import weakref
 from contextlib import nullcontext
 
+import av
 import pytest
 from clips import said
 from live_sources import Ticking, lost
@@ -98,6 +101,33 @@ def test_a_break_is_said_once_a_cause_and_its_time_stays():
     assert len([line for line in lines if "trying again" in line]) == 2
 
 
+def test_a_source_that_broke_off_is_let_go_at_once():
+    class Breaking(Ticking):
+        def __iter__(self):
+            yield from super().__iter__()
+            raise lost("broken off")
+
+    gone, left = [], []
+
+    def breaks(start_s):
+        source = Breaking(start_s, 1, rate=100)
+        gone.append(weakref.ref(source))
+        return source
+
+    def looks(start_s):
+        kept.opened.clear()
+        left.append(gone[0]())
+        return Ticking(start_s, 1, rate=100, ends=True)
+
+    kept = Kept(breaks, looks)
+    gc.disable()  # with a network in memory it comes by once in an hour
+    try:
+        kept.go()
+    finally:
+        gc.enable()
+    assert kept.causes() == ["broken off"] and left == [None]
+
+
 def test_a_silent_source_is_noticed_and_left_behind():
     kept = Kept(frames(2, freezes=True), frames(1, ends=True)).go()
     assert kept.causes() == ["timeout"]
@@ -161,3 +191,36 @@ def test_pauses_grow_and_differ_and_stay_in_bounds():
     means = [sum(row) / 50 for row in pauses]
     assert means[0] < 0.7 and 1.5 < means[2] < 2.5 and means[-1] > 20
     assert len(set(pauses[3])) > 10
+
+
+def test_the_last_frame_that_is_asked_for_ends_it_at_once():
+    kept = Kept(frames(3, freezes=True), frames=3).go()
+    assert kept.kinds().count(Frame) == 3 and Lost not in kept.kinds()
+
+
+def test_any_error_after_the_first_picture_is_a_loss_and_before_it_a_fault():
+    odd = frames(2, failure=av.error.ExternalError(1, "odd"))
+    kept = Kept(odd, frames(2, failure=ValueError("swscale")), frames(1, ends=True)).go()
+    assert kept.error is None and len(kept.causes()) == 2 and kept.kinds().count(Frame) == 5
+    assert isinstance(Kept(KeyError("a bug")).go().error, KeyError)
+
+
+def test_sources_that_hang_for_ever_do_not_pile_up(monkeypatch):
+    monkeypatch.setattr("vidcam.keeper.GRACE_S", 0.0)
+    never, opened = threading.Event(), []
+
+    def hang(start_s):
+        opened.append(1)
+        never.wait(60)
+
+    kept = Kept(*[hang] * 10, timeout_s=0.1)
+    kept.thread.start()
+    deadline_s = time.monotonic() + DEADLINE_S
+    while len(opened) < 2 and time.monotonic() < deadline_s:
+        kept.thread.join(0.05)
+    kept.thread.join(2.0)
+    assert len(opened) == 2 and kept.thread.is_alive()
+    kept.keeper.stop()
+    kept.thread.join(DEADLINE_S)
+    never.set()
+    assert not kept.thread.is_alive()

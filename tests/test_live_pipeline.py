@@ -13,13 +13,15 @@ from live_sources import Ticking, lost
 from vidcam import yuv
 from vidcam.classifier import Classifier
 from vidcam.compositor import Compositor
-from vidcam.drive import Group, Station, drive
+from vidcam.drive import drive
 from vidcam.errors import OutputError, UsageError
 from vidcam.feed import Feed
 from vidcam.keeper import Keeper, Patience
 from vidcam.options import LiveOptions
-from vidcam.pipeline import LIVE_WAITING, TOO_SLOW, Pipeline, Policy
+from vidcam.pipeline import LIVE_WAITING, TOO_SLOW, Pipeline
+from vidcam.policy import Policy
 from vidcam.sinks import Sink
+from vidcam.station import Group, Station
 from vidcam.stats import SourceStats
 from vidcam.view import View
 
@@ -46,7 +48,7 @@ class Keeping(Sink):
 
     def __init__(self, slow_s=0.0, fails_at=None):
         self.told, self.frames, self.results, self.ages, self.levels = [], [], [], [], []
-        self.gaps, self.closed_with = [], []
+        self.gaps, self.closed_with, self.explained = [], [], []
         self._slow_s, self._fails_at = slow_s, fails_at
         self._never = threading.Event()
 
@@ -64,6 +66,7 @@ class Keeping(Sink):
 
     def classified(self, result):
         self.told.append(("classified", result.frame.index))
+        self.explained.append(result.prediction.cam_fresh)
 
     def changed(self, info):
         self.told.append(("changed", info.width))
@@ -273,3 +276,25 @@ def test_a_region_that_leaves_nothing_ends_the_run_at_the_start_and_not_later(li
         _, (sink,) = live(script, geometry=geometry)
     assert len(sink.frames) == 10 and sum("--roi" in line for line in lines) == 1
     assert sink.results[-1].crop.as_list() == [0, 0, 64, 48]
+
+
+def test_each_camera_gets_its_own_every_nth_map(live):
+    fewer = replace(OPTIONS, cam_every=2)
+    _, sinks = live(ticking(12, rate=4), ticking(12, rate=4), options=fewer)
+    for sink in sinks:
+        assert sink.explained == [n % 2 == 0 for n in range(len(sink.explained))]
+        assert len(sink.explained) >= 6
+
+
+def test_a_class_of_the_window_stays_between_maps(live):
+    view, seen = View.of(OPTIONS), []
+    view.pinned = 281
+
+    class Watching(Keeping):
+        def frame(self, picture, result):
+            super().frame(picture, result)
+            seen.append(result.window and result.window.cam_class)
+
+    live(ticking(8, rate=4), view=view, sinks=[Watching()], options=replace(OPTIONS, cam_every=3))
+    first = next(n for n, one in enumerate(seen) if one is not None)
+    assert first <= 2 and set(seen[first:]) == {281}

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 from vidcam.compositor import Compositor
-from vidcam.drive import Group, Station, drive
+from vidcam.drive import drive
 from vidcam.errors import Interrupted, UsageError
 from vidcam.feed import Feed, WholeReader
 from vidcam.options import FileOptions
-from vidcam.pipeline import AUTO_BATCH, Pipeline, Policy
+from vidcam.pipeline import Pipeline
+from vidcam.policy import AUTO_BATCH, Policy
 from vidcam.sinks import Sink
 from vidcam.sources import open_source
+from vidcam.station import Group, Station
 from vidcam.stats import SourceStats
 from vidcam.types import AudioPacket, Frame, Result
 

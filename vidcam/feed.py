@@ -34,6 +34,10 @@ class Reader(Protocol):
         """Hand over items until the source has ended for good, or `accept` raises Closed."""
         ...
 
+    def stop(self) -> None:
+        """End soon, without waiting for it."""
+        ...
+
     def close(self, ended: bool) -> None:
         """Let go of the source; `ended` says that `run` has returned."""
         ...
@@ -61,6 +65,9 @@ class WholeReader:
                 return
             accept(item)
 
+    def stop(self) -> None:
+        """As `Reader`: it ends when nobody takes its next item."""
+
     def close(self, ended: bool) -> None:
         """As `Reader`: a source that still reads stays open; closing it would crash FFmpeg."""
         if ended:
@@ -71,7 +78,8 @@ class Feed:
     """One source: its reader, its geometry, its timeline and its counts.
 
     `latest` is the newest answer of the classifier, `shown` the one that was drawn last, and
-    `waiting` the number of its frames that are captured and not yet drawn.
+    `waiting` the number of its frames that are captured and not yet drawn. `coded_broken` says
+    that a coded packet was dropped, so that those up to the next key frame are of no use.
     """
 
     def __init__(
@@ -83,9 +91,17 @@ class Feed:
         self.latest: Answer | None = None
         self.shown: Answer | None = None
         self.waiting = 0
+        self.coded_broken = False
+        self._geometry = geometry
         self._preparer = Preparer(geometry)
         self._size: tuple[int, int] | None = None
+        self._seen = 0
         self._timeline = Timeline(classifier, options)
+
+    def is_due_for_map(self, every: int) -> bool:
+        """Whether the next classified frame is explained, when every `every`th one is."""
+        self._seen += 1
+        return (self._seen - 1) % every == 0
 
     def prepare(self, frame: Frame, out: Pixels) -> Rect:
         """Write the model pixels (S, S, 3) of a frame into `out`; gives what the network sees.
@@ -93,17 +109,21 @@ class Feed:
         Raises UsageError when the region leaves nothing of the first pictures.
         """
         size = frame.picture.width, frame.picture.height
+        if size != self._size:
+            self._preparer = Preparer(self._geometry_for(*size))
+            self._size = size
+        return self._preparer(frame.picture, out)
+
+    def _geometry_for(self, width: int, height: int) -> Geometry:
         try:
-            rect = self._preparer(frame.picture, out)
+            self._geometry.region(width, height)
         except UsageError as error:
-            if self._size in (None, size):
+            if self._size is None:
                 raise
             # It came back in another size: to go on without the region beats to end.
             log.warning("%s: %s; the whole of it is classified", self.stats.name, error)
-            self._preparer = Preparer(replace(self._preparer.geometry, roi=None))
-            rect = self._preparer(frame.picture, out)
-        self._size = size
-        return rect
+            return replace(self._geometry, roi=None)
+        return self._geometry
 
     def answer(self, frame: Frame, seen: Seen, pixels: Pixels, crop: Rect) -> Answer:
         """What the network saw of a frame as what is shown of it; in order of time."""

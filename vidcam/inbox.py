@@ -46,7 +46,7 @@ class Inbox(Generic[Feed]):
         self._batch, self._batch_bytes, self._complete = batch, batch_bytes, complete
         self._tickets: list[Ticket[Feed]] = []
         self._bytes = 0
-        self._closed = self._ended = False
+        self.closed = self._ended = False
         self._reader_waits = self._drawing_waits = False
         # Re-entrant: a signal handler may close it while its thread holds the lock.
         self._changed = threading.Condition(threading.RLock())
@@ -67,7 +67,7 @@ class Inbox(Generic[Feed]):
         """The next batch, which is removed; empty when all is done."""
         with self._changed:
             self._changed.wait_for(self._is_ready)
-            if self._closed:
+            if self.closed:
                 return []
             taken = self._tickets[: self._batch]
             del self._tickets[: self._batch]
@@ -87,7 +87,7 @@ class Inbox(Generic[Feed]):
             self._drawing_waits = True
             self._changed.notify_all()
             try:
-                self._changed.wait_for(lambda: ticket.settled or self._closed, timeout_s)
+                self._changed.wait_for(lambda: ticket.settled or self.closed, timeout_s)
             finally:
                 self._drawing_waits = False
             return ticket.settled
@@ -107,11 +107,11 @@ class Inbox(Generic[Feed]):
     def close(self) -> None:
         """Stop at once."""
         with self._changed:
-            self._closed = True
+            self.closed = True
             self._changed.notify_all()
 
     def _is_ready(self) -> bool:
-        if self._closed or self._ended:
+        if self.closed or self._ended:
             return True
         if not self._complete:
             return bool(self._tickets)

@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import av
+
 from vidcam.channel import Closed
-from vidcam.errors import SourceLost, UsageError, VidcamError
+from vidcam.errors import SourceError, SourceLost
 from vidcam.feed import Accept, Timed
 from vidcam.sources import Item, LiveSource
-from vidcam.sources.causes import NOT_FOUND, UNPLUGGED
+from vidcam.sources.causes import NOT_FOUND, UNPLUGGED, cause_of
 from vidcam.stats import SourceStats
 from vidcam.types import Changed, Frame, Lost, StreamInfo
 
@@ -28,6 +30,11 @@ GOOD_AFTER_S = 5.0
 # FFmpeg has time-outs of its own; it is left behind when they do not help.
 GRACE_S = 1.0
 STEP_S = 0.1
+# At the end a connection gets so long to close its source.
+LAST_WORD_S = 0.3
+MOST_ABANDONED = 2
+# What tells of a source that is not there. Else, before its first picture, it is a fault of ours.
+COMES_AND_GOES = (SourceError, SourceLost, OSError, av.FFmpegError)
 END_OF_STREAM = "end of stream"
 
 
@@ -65,13 +72,15 @@ class Keeper:
         self._refused = refused
         self._stop = threading.Event()
         self._connection: Connection | None = None
+        self._abandoned: list[Connection] = []
         self.first_s: float | None = None
         self._frames = 0
         self._finished = False
 
     def run(self, accept: Accept, timed: Timed) -> None:
         """As `Reader`. Raises UsageError, and SourceError through `refused`."""
-        self._accept, self._timed = accept, timed
+        del timed  # a live source is waited for, which is no work
+        self._accept = accept
         start_s = time.monotonic()
         tries = 0
         said = ""
@@ -83,13 +92,16 @@ class Keeper:
                 return
             if isinstance(failure, Closed):
                 return
-            if isinstance(failure, UsageError) or not isinstance(failure, VidcamError | OSError):
+            if self.first_s is None and not isinstance(failure, COMES_AND_GOES):
                 raise failure
+            if not isinstance(failure, Exception):
+                raise failure
+            log.debug("%s: lost", self._stats.name, exc_info=failure)
             if connection.ends:
                 self._give_up(failure, "")
                 return
             tries = 1 if connection.lasted_s > GOOD_AFTER_S else tries + 1
-            cause = getattr(failure, "cause", "") or str(failure)
+            cause = getattr(failure, "cause", "") or cause_of(failure)
             if cause == NOT_FOUND and said == UNPLUGGED:
                 cause = said  # a camera without its plug is not found: no news
             if self.first_s is None and self._is_over(start_s, tries) and self._refused(failure):
@@ -102,7 +114,11 @@ class Keeper:
                 self._give_up(failure, f" after {count} {'try' if count == 1 else 'tries'}")
                 return
             del failure, connection
-            self._stop.wait(pause_s(tries))
+            self._stop.wait(self._pause_s(start_s, tries))
+            while sum(not one.over.is_set() for one in self._abandoned) >= MOST_ABANDONED:
+                # What hangs for ever holds a thread each time: it is asked no more until it ends.
+                if self._stop.wait(STEP_S):
+                    return
 
     def stop(self) -> None:
         """End soon."""
@@ -111,17 +127,18 @@ class Keeper:
     def close(self, ended: bool) -> None:
         """As `Reader`. The connection's own thread closes its source."""
         self._stop.set()
-        if self._connection is not None and ended:
-            self._connection.thread.join(GRACE_S / 2)
 
     def _watch(self, connection: "Connection") -> BaseException | None:
         """Wait for the end of a connection; None is the end for good."""
         silent_s = self._patience.timeout_s + GRACE_S
         while not connection.over.wait(STEP_S):
             if self._stop.is_set():
+                connection.over.wait(LAST_WORD_S)
                 return None
             if not connection.ends and time.monotonic() - connection.heard_s > silent_s:
                 connection.abandon()
+                self._abandoned = [c for c in self._abandoned if not c.over.is_set()]
+                self._abandoned.append(connection)
                 return SourceLost(
                     f"{self._stats.name}: silent for {self._patience.timeout_s:g} s",
                     cause="timeout",
@@ -146,13 +163,21 @@ class Keeper:
                 self.first_s = item.time_s
             duration_s, frames = self._patience.duration_s, self._patience.frames
             late = duration_s is not None and item.time_s >= self.first_s + duration_s - 1e-6
-            if late or (frames is not None and self._frames >= frames):
-                self._finished = True
-                raise Closed
             self._frames += 1
+            self._finished = late or self._frames == frames
+            if late:
+                raise Closed
         if item.source != self._stats.name:  # two cameras may have one name
             item = replace(item, source=self._stats.name)
         self._accept(item)
+        if self._finished:
+            raise Closed
+
+    def _pause_s(self, start_s: float, tries: int) -> float:
+        limit_s = self._patience.at_start_s
+        if self.first_s is not None or limit_s is None:
+            return pause_s(tries)
+        return min(pause_s(tries), max(STEP_S, start_s + limit_s - time.monotonic()))
 
     def _is_over(self, start_s: float, tries: int) -> bool:
         limit_s = self._patience.at_start_s

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import av
 
-from vidcam.drive import Station, drive
+from vidcam.drive import drive
 from vidcam.errors import SourceError, SourceLost
 from vidcam.feed import Feed
 from vidcam.keeper import Keeper, Patience
 from vidcam.options import LiveOptions
-from vidcam.pipeline import Pipeline, Policy
+from vidcam.pipeline import Pipeline
+from vidcam.policy import Policy
 from vidcam.session import Session
 from vidcam.sources import LiveSource, open_live
 from vidcam.sources.capture import Capture
@@ -23,6 +24,7 @@ from vidcam.sources.clock import TIME_BASE, RunClock
 from vidcam.sources.devices import path_of_device
 from vidcam.sources.inputs import is_live_url, is_url
 from vidcam.sources.live import SCREEN
+from vidcam.station import Station
 from vidcam.stats import SourceStats
 from vidcam.types import Lost, RunStats
 from vidcam.view import View
@@ -137,11 +139,12 @@ class LiveRun:
         return True
 
     def _is_late(self) -> bool:
-        if self._options.duration is None or not self._opened:
+        if self._options.duration is None:
             return False
         first_s = [k.first_s for k in self._keepers if k.first_s is not None]
+        last_s = max(first_s) if first_s else self._options.timeout
         now_s = time.monotonic() - self.clock.start_s
-        return bool(first_s) and now_s > min(first_s) + self._options.duration + OVERTIME_S
+        return now_s > last_s + self._options.duration + OVERTIME_S
 
 
 class Placeholder:
@@ -150,14 +153,15 @@ class Placeholder:
     def __init__(self, draw: Callable[[int, int, Lost], av.VideoFrame], clock: RunClock) -> None:
         self._draw = draw
         self._clock = clock
-        self._pictures: dict[tuple[int, int], tuple[Lost, av.VideoFrame]] = {}
+        self._pictures: dict[tuple[str, int, int], tuple[Lost, av.VideoFrame]] = {}
 
     def __call__(self, width: int, height: int, lost: Lost) -> av.VideoFrame:
         """The placeholder of this size, its time now."""
-        known = self._pictures.get((width, height))
+        key = lost.source, width, height
+        known = self._pictures.get(key)
         if known is None or known[0] != lost:
             known = lost, self._draw(width, height, lost)
-            self._pictures[width, height] = known
+            self._pictures[key] = known
         picture = known[1]
         picture.pts = round((time.monotonic() - self._clock.start_s) / TIME_BASE)
         picture.time_base = TIME_BASE

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from vidcam.compositor import Compositor, WindowCompositor
-from vidcam.drive import Group, NoSignal, Station
 from vidcam.errors import OutputError, UsageError
 from vidcam.feed import Feed
 from vidcam.options import LiveOptions
@@ -16,6 +15,7 @@ from vidcam.sinks.recording import RecordingSink
 from vidcam.sinks.records import ClassifiedSink, Written
 from vidcam.sinks.stream import StreamSink, is_stream
 from vidcam.sinks.window import Window
+from vidcam.station import Group, NoSignal, Station
 from vidcam.view import View
 
 log = logging.getLogger("vidcam")
@@ -83,7 +83,6 @@ class Outputs:
             (drawn if options.event_snapshots else plain).sinks.append(event_sink)
         plain.sinks += self._raw[number]
         groups = [plain, drawn]
-        counts.recording = bool(self.targets.files)
         if self.window is not None:
             shown = Group(WindowCompositor(options, self.view, counts))
             shown.sinks.append(self.window.sink(number))
@@ -116,10 +115,19 @@ class Outputs:
         if self._by_key and not any(sink in group.sinks for _, group, sink in self._by_key):
             self._by_key.clear()
             self.view.recording = False
-        asked = bool(self.targets.files or self.targets.streams or self.options.record_raw)
-        if self.window is not None or not asked or self.records or self.events:
-            return False
+        for station in self.stations:
+            station.feed.stats.recording = any(
+                isinstance(sink, RecordingSink) for sink in station.sinks
+            )
         return not any(station.sinks for station in self.stations)
+
+    def lose_window(self) -> None:
+        """Go on without the window."""
+        if self.window is not None:
+            self.window.close()
+        self.window = None
+        for station in self.stations:
+            station.groups[-1].sinks.clear()
 
     @property
     def failed(self) -> OutputError | None:

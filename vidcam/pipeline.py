@@ -22,6 +22,7 @@ from vidcam.classifier import Classifier
 from vidcam.feed import Feed
 from vidcam.inbox import Inbox, Ticket
 from vidcam.options import ExplainOptions
+from vidcam.policy import Policy
 from vidcam.sources import Item
 from vidcam.types import (
     AudioPacket,
@@ -37,7 +38,6 @@ from vidcam.types import (
 )
 from vidcam.view import View
 
-AUTO_BATCH = 8
 # What waits for the drawing: enough decoded frames to keep every core busy.
 CHANNEL_ITEMS = 96
 CHANNEL_BYTES = 96_000_000
@@ -50,9 +50,10 @@ LIVE_WAITING = 3
 # A live frame waits so long for its own result when the network is quicker than that.
 LIVE_HOLD_S = 0.06
 TICK_S = 0.02
+STEP_S = 0.1
 JOIN_S = 2.0
 TOO_SLOW = "drawing and encoding too slow"
-SOUND_TOO_SLOW = "sound: outputs too slow"
+SOUND_TOO_SLOW, CODED_TOO_SLOW = "sound: outputs too slow", "coded packets: outputs too slow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +62,6 @@ class Classified:
 
     result: Result
     size_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """`wait_for_result`: complete and in step (`file`), or at the sources' rate (`live`).
-
-    `batch` is the most pictures of one call of the network; every `every`th frame is classified.
-    """
-
-    wait_for_result: bool
-    batch: int = AUTO_BATCH
-    every: int = 1
 
 
 Given = Result | AudioPacket | CodedPacket | Classified | Changed | Lost
@@ -152,14 +141,16 @@ class Pipeline:
         the reader would crash the process.
         """
         self.stop()
+        for feed in self.feeds:
+            feed.reader.stop()
         until_s = time.monotonic() + join_s
         for thread in self._threads:
             thread.join(max(0.0, until_s - time.monotonic()))
         classifying = bool(self._threads) and self._threads[-1].is_alive()
         for number, feed in enumerate(self.feeds):
             reading = bool(self._threads) and self._threads[number].is_alive()
-            feed.stats.corrupt = feed.reader.corrupt
             feed.reader.close(not reading and not classifying)
+            feed.stats.corrupt = feed.reader.corrupt
         self.stats.corrupt = sum(feed.stats.corrupt for feed in self.feeds)
 
     @contextmanager
@@ -195,10 +186,18 @@ class Pipeline:
         elif self._policy.wait_for_result:
             self._put(feed, item)
         elif isinstance(item, AudioPacket | CodedPacket):
-            if not self._out.offer((feed, item)):
-                feed.stats.dropped[SOUND_TOO_SLOW] += 1
+            self._accept_packet(feed, item)
         else:
             self._out.offer((feed, item), beyond=True)
+
+    def _accept_packet(self, feed: Feed, item: AudioPacket | CodedPacket) -> None:
+        coded = isinstance(item, CodedPacket)
+        useless = coded and feed.coded_broken and not item.packet.is_keyframe
+        taken = not useless and self._out.offer((feed, item))
+        if coded:
+            feed.coded_broken = not taken
+        if not taken:
+            feed.stats.dropped[CODED_TOO_SLOW if coded else SOUND_TOO_SLOW] += 1
 
     def _accept_frame(self, feed: Feed, frame: Frame) -> None:
         ticket = Ticket(feed, frame)
@@ -234,7 +233,6 @@ class Pipeline:
                 continue
             for feed, result in results:
                 feed.stats.classified += 1
-                feed.stats.seen.add()
                 self._out.offer((feed, Classified(result)), beyond=True)
         self._out.close()
 
@@ -244,8 +242,7 @@ class Pipeline:
             pixels = self._pixels[: len(frames)]
             crops = [t.feed.prepare(t.frame, p) for t, p in zip(tickets, pixels, strict=True)]
             batch = Batch(frames, pixels)
-        every, first = self._options.cam_every, self.stats.classified
-        due = [(first + n) % every == 0 for n in range(len(frames))]
+        due = [ticket.feed.is_due_for_map(self._options.cam_every) for ticket in tickets]
         with self.timed("network"):
             seen = self._classifier(batch.pixels, any(due), self._view)
         self.stats.classified += len(frames)
@@ -265,8 +262,10 @@ class Pipeline:
         """What a frame is drawn with; None when all is over."""
         frame = ticket.frame
         if self._policy.wait_for_result:
-            if not ticket.settled and not self._inbox.wait(ticket, None):
-                return None
+            # In steps: a signal that closes all just before the wait would wake nobody.
+            while not ticket.settled and not self._inbox.wait(ticket, STEP_S):
+                if self._inbox.closed:
+                    return None
             latest = feed.shown
         else:
             with self._lock:

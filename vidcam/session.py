@@ -9,16 +9,18 @@ import numpy as np
 from vidcam.backends import load_backend
 from vidcam.classifier import Classifier
 from vidcam.compositor import Compositor
-from vidcam.drive import Group, Station, drive
+from vidcam.drive import drive
 from vidcam.errors import UsageError
 from vidcam.feed import Feed, WholeReader
 from vidcam.models import load_model
 from vidcam.options import ExplainOptions, FileOptions
-from vidcam.pipeline import AUTO_BATCH, Pipeline, Policy
+from vidcam.pipeline import Pipeline
+from vidcam.policy import AUTO_BATCH, Policy
 from vidcam.prepare import Geometry
 from vidcam.sinks import Sink
 from vidcam.sources import Source, open_source
 from vidcam.spec import from_mapping
+from vidcam.station import Group, Station
 from vidcam.stats import SourceStats
 from vidcam.types import Result, RunStats
 

@@ -66,9 +66,8 @@ class SourceStats:
     """Counts of one live source.
 
     `dropped` counts frames by cause, `undelivered` those that an output could not pass on.
-    `latency` is from capture until every sink has the picture;
-    `drawn` and `seen` are the rates of pictures drawn and of pictures classified; `recording`
-    says that the command line has it recorded.
+    `latency` is from capture until every sink has the picture; `drawn` is the rate of pictures
+    drawn; `recording` says that a file is being written.
     """
 
     name: str
@@ -83,7 +82,6 @@ class SourceStats:
     undelivered: Counter[str] = field(default_factory=Counter)
     latency: Latencies = field(default_factory=Latencies)
     drawn: Rate = field(default_factory=Rate)
-    seen: Rate = field(default_factory=Rate)
 
 
 def named_stats(names: Sequence[str]) -> list[SourceStats]:

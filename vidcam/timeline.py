@@ -114,6 +114,10 @@ class HeatTrack:
             else:
                 self._cam = self._steady(signed, cam_class, max(0.0, time_s - self._time_s))
             self._class, self._time_s = cam_class, time_s
+        return self.carried()
+
+    def carried(self) -> tuple[Map | None, int | None]:
+        """The last heat and its class, None after a reset."""
         return self._cam, self._class if self._cam is not None else None
 
 
@@ -142,8 +146,12 @@ class Timeline:
 
     def window(self, seen: Seen, prediction: Prediction, time_s: float) -> Prediction | None:
         """The prediction with the map that the window asks for; None when that is the same."""
-        if seen.window_map is None:
+        if seen.window_map is None and seen.map is not None:
+            self._window_heat.reset()
             return None
+        if seen.window_map is None:  # this frame is not explained: what was goes on
+            cam, cam_class = self._window_heat.carried()
+            return None if cam is None else replace(prediction, cam=cam, cam_class=cam_class)
         cam, cam_class = self._window_heat(
             seen.window_map, seen.window_class, time_s, seen.window_method
         )

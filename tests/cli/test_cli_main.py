@@ -196,3 +196,32 @@ def test_the_options_of_one_run_do_not_reach_the_next(run_main, tmp_path):
     run_main("file", "in.mp4", "-o", tmp_path / "out.mp4", "-v")
     run_main("file", "in.mp4", "-o", tmp_path / "out.mp4")
     assert logging.getLogger("vidcam").level == logging.INFO
+
+
+def test_a_log_whose_reader_has_gone_stops_nothing(monkeypatch):
+    import io
+    import logging
+
+    from vidcam.cli import Lines
+
+    class Gone(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    Lines().emit(logging.makeLogRecord({"msg": "hello", "levelno": logging.INFO}))
+
+
+def test_a_signal_that_was_swallowed_still_ends_what_is_watched():
+    from vidcam.cli.signals import Interrupts
+
+    class Watched:
+        stopped = None
+
+        def stop(self, error=None):
+            self.stopped = (error,)
+
+    interrupts, watched = Interrupts(regular=True), Watched()
+    interrupts.asked = True
+    interrupts.watch(watched)
+    assert watched.stopped == (None,)

@@ -63,7 +63,9 @@ class Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record."""
         prefix = "warning: " if record.levelno == logging.WARNING else ""
-        click.echo(f"vidcam: {prefix}{redact(record.getMessage())}", err=True)
+        # A terminal or a log that has gone is no reason to stop recording.
+        with suppress(OSError, ValueError):
+            click.echo(f"vidcam: {prefix}{redact(record.getMessage())}", err=True)
 
 
 def main() -> None:
@@ -107,13 +109,17 @@ def entry() -> None:
     try:
         main()
     except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 0
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
             thread.join()
-    with suppress(OSError, ValueError):  # a reader that has gone, a stream that was closed
-        sys.stdout.flush()
-        sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            code = code or 1
+        except ValueError:  # it has been closed, and that has been reported
+            pass
     os._exit(code)
 
 

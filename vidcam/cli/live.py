@@ -109,7 +109,7 @@ class Run:
         from vidcam.live import Placeholder
         from vidcam.overlays.status import NoSignal
 
-        view, window = outputs.view, outputs.window
+        view = outputs.view
         picture_of = NoSignal(self.options)
         no_signal = Placeholder(
             lambda width, height, lost: picture_of(
@@ -124,8 +124,12 @@ class Run:
         view.record = outputs.record
 
         def tick() -> bool:
-            if window is not None:
-                window.poll()
+            try:
+                if outputs.window is not None:
+                    outputs.window.poll()
+            except OutputError as error:
+                log.error("%s; going on without it", error)
+                outputs.lose_window()
             return outputs.check() or view.quit
 
         run.run(stations, tick)

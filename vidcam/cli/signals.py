@@ -42,6 +42,8 @@ class Interrupts:
     def watch(self, pipeline: Stoppable) -> None:
         """Stop this pipeline when a signal comes."""
         self.pipeline = pipeline
+        if self.asked:  # a KeyboardInterrupt in a callback of C's is swallowed
+            pipeline.stop(self._error)
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         self.asked = True

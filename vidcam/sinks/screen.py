@@ -145,10 +145,11 @@ class Screen:
         size = picture.width, picture.height
         sdl.SDL_SetYUVConversionMode(mode)
         if texture is None or texture.size != size or texture.mode != mode:
-            if texture is not None:
-                texture.close()
+            old = texture
             texture = Texture(self, sdl.SDL_PIXELFORMAT_IYUV, sdl.SDL_TEXTUREACCESS_STREAMING, size)
             texture.mode = mode
+            if old is not None:  # not before there is another: it may still be drawn
+                old.close()
         pointers: list[Any] = []
         if squeeze:
             tables = LIMITED_LUMA, LIMITED_CHROMA, LIMITED_CHROMA
