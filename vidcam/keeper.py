@@ -71,7 +71,6 @@ class Keeper:
         self._patience = patience
         self._refused = refused
         self._stop = threading.Event()
-        self._connection: Connection | None = None
         self._abandoned: list[Connection] = []
         self.first_s: float | None = None
         self._frames = 0
@@ -85,7 +84,7 @@ class Keeper:
         tries = 0
         said = ""
         while not self._stop.is_set():
-            connection = self._connection = Connection(self._open, self._take, self._stop)
+            connection = Connection(self._open, self._take, self._stop)
             failure = self._watch(connection)
             self.corrupt += connection.corrupt
             if failure is None or self._stop.is_set():

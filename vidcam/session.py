@@ -49,6 +49,16 @@ class Session:
             shape = (count, self.model.size, self.model.size, 3)
             self.classifier(np.zeros(shape, np.uint8), explain=True)
 
+    @property
+    def summary(self) -> str:
+        """What runs, on what and how, in one line."""
+        layer = self.backend.layer_name
+        explains = f"{self.options.cam} of {layer}" if layer else "no map"
+        return (
+            f"{self.model.name} on {self.backend.device} ({self.backend.precision}), "
+            f"{self.geometry.fit} fit, {explains}"
+        )
+
     def geometry_of(self, roi: tuple[float, float, float, float] | None) -> Geometry:
         """How pictures become the network's square when only `roi` of them is seen."""
         fit = self.options.fit or self.model.fit or VIDEO_FIT

@@ -183,10 +183,5 @@ def _load(options: FileOptions) -> "Session":
     from vidcam.session import session_of
 
     session = session_of(options)
-    backend = session.backend
-    log.info(
-        "%s on %s (%s), %s fit, %s",
-        session.model.name, backend.device, backend.precision, session.geometry.fit,
-        f"{options.cam} of {backend.layer_name}" if backend.layer_name else "no map",
-    )  # fmt: skip
+    log.info("%s", session.summary)
     return session

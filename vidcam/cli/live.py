@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from vidcam.cli.signals import Interrupts
     from vidcam.live import LiveRun
     from vidcam.outputs import Outputs
-    from vidcam.session import Session
     from vidcam.stats import SourceStats
     from vidcam.view import View
 
@@ -92,7 +91,7 @@ class Run:
             session = Session(self.options, live_policy(len(self.captures), self.options))
             if self.headless:
                 log.info("running headless: %s", self.headless)
-            _say_model(session, self.options)
+            log.info("%s", session.summary)
             self._open_window(stack, outputs, counts)
             run = LiveRun(session, self.captures, counts, self.options,
                           view if self.has_window else None)  # fmt: skip
@@ -195,12 +194,3 @@ def _check_apart(names: Sequence[str], cameras: Sequence[str]) -> None:
             raise UsageError(f"{name}: two outputs have this name")
         if path in inputs:
             raise UsageError(f"{name}: is the camera itself; give the output another name")
-
-
-def _say_model(session: "Session", options: LiveOptions) -> None:
-    backend = session.backend
-    log.info(
-        "%s on %s (%s), %s fit, %s",
-        session.model.name, backend.device, backend.precision, session.geometry.fit,
-        f"{options.cam} of {backend.layer_name}" if backend.layer_name else "no map",
-    )  # fmt: skip
