@@ -26,7 +26,8 @@ def model():
         nn.Flatten(), nn.Linear(16, 1000),
     )  # fmt: skip
     labels = Labels.of_imagenet(("zh",))
-    return Model("tiny", oracle.settle(net), labels, SIZE, (127.0,) * 3, (128.0,) * 3, None, 1.0)
+    settled = oracle.settle(net)
+    return Model("tiny", lambda: settled, labels, SIZE, (127.0,) * 3, (128.0,) * 3, None, 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -35,20 +36,20 @@ def pixels():
 
 
 def classifier(model, **options):
-    settings = FileOptions(**({"precision": "f32", "device": "cpu"} | options))
+    settings = FileOptions(**({"precision": "f32", "device": "cpu", "backend": "torch"} | options))
     return Classifier(model, load_backend(model, settings, settings), settings)
 
 
 class Fixed:
     """An engine whose logits are the test's own."""
 
-    device, precision, layer_name = "cpu", "f32", None
+    name, device, precision, layer_name, overlaps = "torch", "cpu", "f32", None, False
 
     def __init__(self, logits):
         self.logits = np.asarray(logits, np.float32)
 
-    def __call__(self, pixels, choose):
-        return Output(self.logits, None)
+    def start(self, pixels, choice, second=None):
+        return lambda: Output(self.logits)
 
 
 def fixed(logits, **options):

@@ -288,7 +288,7 @@ def test_a_compositor_that_raises(fails, monkeypatch, compositor):
 
 
 def test_a_classifier_that_raises(fails, session, monkeypatch):
-    monkeypatch.setattr(session.classifier, "backend", broken_part)
+    monkeypatch.setattr(session.backend, "start", broken_part)
     fails(Broken)
 
 

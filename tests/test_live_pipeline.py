@@ -36,11 +36,14 @@ class Slow:
         self._never = threading.Event()
         self.calls = 0
 
-    def __call__(self, *arguments):
+    def __getattr__(self, name):
+        return getattr(self._backend, name)
+
+    def start(self, *arguments):
         self.calls += 1
-        output = self._backend(*arguments)
+        pending = self._backend.start(*arguments)
         self._never.wait(self._pause_s)
-        return output
+        return pending
 
 
 class Keeping(Sink):
@@ -156,9 +159,9 @@ def test_what_is_drawn_never_reaches_the_network(live, session):
     seen = []
 
     class Looking(Slow):
-        def __call__(self, pixels, *rest):
+        def start(self, pixels, *rest):
             seen.append(pixels.copy())
-            return super().__call__(pixels, *rest)
+            return super().start(pixels, *rest)
 
     live(ticking(40, rate=60, size=(320, 240)), backend=Looking(session.backend, 0.05))
     assert len(seen) > 5

@@ -24,7 +24,7 @@ CATS = {281, 282, 283, 284, 285}
 def timeline(lang=("en",), **options):
     """A timeline over four classes; it never calls the network."""
     labels = Labels.of_names(["tench", "robin", "tabby", "mug"], lang)
-    model = Model("four", None, labels, 32, (0.0,) * 3, (1.0,) * 3, None, 1.0)
+    model = Model("four", lambda: None, labels, 32, (0.0,) * 3, (1.0,) * 3, None, 1.0)
     parsed = FileOptions(lang=lang, **options)
     return Timeline(Classifier(model, None, parsed), parsed)
 

@@ -1,11 +1,12 @@
 """Pixels in, class probabilities and a signed map out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vidcam.backends import Backend, Second
+from vidcam.backends import Backend, Choice, Output, Second
 from vidcam.labels import Labels, parse_classes
 from vidcam.models import Model
 from vidcam.options import ExplainOptions
@@ -43,49 +44,47 @@ class Classifier:
         self.backend = backend
         self.explains = options.cam != "none"
         self._method = options.cam
-        self._class = None if options.class_ is None else self.labels.index_of(options.class_)
         self._competing: NDArray[np.int64] = np.arange(len(self.labels))
         self._masked: NDArray[np.bool_] | None = None
         if options.classes:
             self._competing = np.sort(parse_classes(options.classes, self.labels))
             self._masked = np.ones(len(self.labels), bool)
             self._masked[self._competing] = False
+        index = None if options.class_ is None else self.labels.index_of(options.class_)
+        self._choice = Choice(index, self._masked)
 
     def __call__(self, pixels: Pixels, explain: bool, view: View | None = None) -> list[Seen]:
         """Classify pixels (N, S, S, 3) uint8 RGB; with `explain`, each with its map.
 
         `view` asks for a second map where it differs from the command line.
         """
-        if not (explain and self.explains):
-            output = self.backend(pixels, None)
-            return [Seen(row, None, None) for row in softmax(self._compete(output.logits))]
-        chosen: NDArray[np.int64] = np.empty(0, np.int64)
+        return self.start(pixels, explain, view)()
 
-        def choose(logits: NDArray[np.float32]) -> NDArray[np.int64]:
-            nonlocal chosen
-            if self._class is None:
-                chosen = self._compete(logits).argmax(1)
-            else:
-                chosen = np.full(len(logits), self._class)
-            return chosen
-
+    def start(
+        self, pixels: Pixels, explain: bool, view: View | None = None
+    ) -> Callable[[], list[Seen]]:
+        """As a call, but it may return before the work is done; what it returns waits for it."""
+        choice = self._choice if explain and self.explains else None
         view = view and replace(view)  # the window's thread may change it meanwhile
-        second = self._second(view)
-        output = self.backend(pixels, choose, second) if second else self.backend(pixels, choose)
+        second = self._second(view) if choice else None
+        pending = self.backend.start(pixels, choice, second)
+        return lambda: self._seen(pending(), second)
+
+    def _seen(self, output: Output, second: Second | None) -> list[Seen]:
         scores = softmax(self._compete(output.logits))
-        assert output.maps is not None
+        if output.maps is None or output.classes is None:
+            return [Seen(row, None, None) for row in scores]
         seen = [
             Seen(row, grid, int(index))
-            for row, grid, index in zip(scores, output.maps, chosen, strict=True)
+            for row, grid, index in zip(scores, output.maps, output.classes, strict=True)
         ]
-        if output.second_maps is None:
+        if output.second_maps is None or second is None:
             return seen
-        assert view is not None and second is not None
         return [
             replace(
                 one,
                 window_map=grid,
-                window_class=one.cam_class if view.pinned is None else view.pinned,
+                window_class=one.cam_class if second.index is None else second.index,
                 window_method=second.method,
             )
             for one, grid in zip(seen, output.second_maps, strict=True)
@@ -94,10 +93,7 @@ class Classifier:
     def _second(self, view: View | None) -> Second | None:
         if view is None or (view.cam == self._method and view.pinned is None):
             return None
-        pinned = view.pinned
-        if pinned is None:
-            return Second(view.cam, None)
-        return Second(view.cam, lambda logits: np.full(len(logits), pinned))
+        return Second(view.cam, view.pinned)
 
     def top(self, scores: NDArray[np.float32], count: int | None) -> tuple[Score, ...]:
         """The `count` highest of the scores (K,), best first; None gives all that compete."""

@@ -63,11 +63,15 @@ class Inbox(Generic[Feed]):
             self._bytes += ticket.frame.size_bytes
             self._changed.notify_all()
 
-    def take(self) -> list[Ticket[Feed]]:
-        """The next batch, which is removed; empty when all is done."""
+    def take(self, wait: bool = True) -> list[Ticket[Feed]]:
+        """The next batch, which is removed; empty when all is done.
+
+        Without `wait` it is also empty when no batch is ready.
+        """
         with self._changed:
-            self._changed.wait_for(self._is_ready)
-            if self.closed:
+            if wait:
+                self._changed.wait_for(self._is_ready)
+            if self.closed or not self._is_ready():
                 return []
             taken = self._tickets[: self._batch]
             del self._tickets[: self._batch]

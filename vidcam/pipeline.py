@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
-import numpy as np
-
 from vidcam import yuv
+from vidcam.batcher import Batcher, Work
 from vidcam.channel import Channel, Closed
 from vidcam.classifier import Classifier
 from vidcam.feed import Feed
@@ -26,7 +25,6 @@ from vidcam.policy import Policy
 from vidcam.sources import Item
 from vidcam.types import (
     AudioPacket,
-    Batch,
     Changed,
     CodedPacket,
     Frame,
@@ -35,7 +33,7 @@ from vidcam.types import (
     Rect,
     Result,
     RunStats,
-)
+)  # fmt: skip
 from vidcam.view import View
 
 # What waits for the drawing: enough decoded frames to keep every core busy.
@@ -79,12 +77,8 @@ class Pipeline:
     ) -> None:  # fmt: skip
         self.stats = RunStats()
         self.feeds = feeds
-        self._classifier = classifier
-        self._options = options
         self._policy = policy
-        self._view = view
-        size = classifier.size
-        self._pixels = np.empty((policy.batch, size, size, 3), np.uint8)
+        self._batcher = Batcher(classifier, options, policy.batch, view)
         self._threads: list[threading.Thread] = []
         self._reading = len(feeds)
         self._lock = threading.Lock()
@@ -224,39 +218,27 @@ class Pipeline:
         self._inbox.reader_waits(False)
 
     def _classify(self) -> None:
-        while tickets := self._inbox.take():
-            start_s = time.monotonic()
-            results = self._answer(tickets)
-            self._network_s = time.monotonic() - start_s
-            self._inbox.settle(tickets)
-            if self._policy.wait_for_result:
-                continue
-            for feed, result in results:
-                feed.stats.classified += 1
-                self._out.offer((feed, Classified(result)), beyond=True)
+        under_way: Work | None = None
+        while True:
+            tickets = self._inbox.take(wait=under_way is None)
+            if not tickets and under_way is None:
+                break
+            begun = self._batcher.begin(tickets, self.timed) if tickets else None
+            for work in (under_way, None if self._batcher.overlaps else begun):
+                if work is not None:
+                    self._finish(work)
+            under_way = begun if self._batcher.overlaps else None
         self._out.close()
 
-    def _answer(self, tickets: list[Ticket[Feed]]) -> list[tuple[Feed, Result]]:
-        frames = tuple(ticket.frame for ticket in tickets)
-        with self.timed("prepare"):
-            pixels = self._pixels[: len(frames)]
-            crops = [t.feed.prepare(t.frame, p) for t, p in zip(tickets, pixels, strict=True)]
-            batch = Batch(frames, pixels)
-        due = [ticket.feed.is_due_for_map(self._options.cam_every) for ticket in tickets]
-        with self.timed("network"):
-            seen = self._classifier(batch.pixels, any(due), self._view)
-        self.stats.classified += len(frames)
-        results = []
-        for n, (ticket, frame) in enumerate(zip(tickets, frames, strict=True)):
-            one = seen[n] if due[n] else seen[n].without_map()
-            self.stats.explained += one.map is not None
-            ticket.answer = ticket.feed.answer(frame, one, pixels[n], crops[n])
-            latency_s = time.monotonic() - frame.captured_s
-            answer = ticket.answer
-            results.append(
-                (ticket.feed, Result(frame, answer.prediction, latency_s, 0.0, answer.window))
-            )
-        return results
+    def _finish(self, work: Work) -> None:
+        results = self._batcher.finish(work, self.timed, self.stats)
+        self._network_s = time.monotonic() - work.start_s
+        self._inbox.settle(work.tickets)
+        if self._policy.wait_for_result:
+            return
+        for feed, result in results:
+            feed.stats.classified += 1
+            self._out.offer((feed, Classified(result)), beyond=True)
 
     def _result(self, feed: Feed, ticket: Ticket[Feed]) -> Result | None:
         """What a frame is drawn with; None when all is over."""

@@ -39,14 +39,15 @@ class Session:
         self.options = options
         self.policy = policy or Policy(wait_for_result=True)
         self.model = load_model(options)
-        self.backend = load_backend(self.model, options, options)
+        # Live batches are as large as there are cameras with a new frame.
+        most = self.policy.batch
+        sizes = (most,) if self.policy.wait_for_result else range(1, most + 1)
+        self.backend = load_backend(self.model, options, options, sizes)
         self.classifier = Classifier(self.model, self.backend, options)
         self.geometry = self.geometry_of(getattr(options, "roi", None) or None)
-        # The first call of each shape builds the kernels: here, so that no frame waits for it. Live
-        # batches are as large as there are cameras with a new frame.
-        whole = self.policy.wait_for_result
-        for count in (self.policy.batch,) if whole else range(1, self.policy.batch + 1):
-            shape = (count, self.model.size, self.model.size, 3)
+        # The first call of each shape builds the kernels: here, so that no frame waits for it.
+        for size in sizes:
+            shape = (size, self.model.size, self.model.size, 3)
             self.classifier(np.zeros(shape, np.uint8), explain=True)
 
     @property
@@ -55,7 +56,8 @@ class Session:
         layer = self.backend.layer_name
         explains = f"{self.options.cam} of {layer}" if layer else "no map"
         return (
-            f"{self.model.name} on {self.backend.device} ({self.backend.precision}), "
+            f"{self.model.name} on {self.backend.device} "
+            f"({self.backend.name}, {self.backend.precision}), "
             f"{self.geometry.fit} fit, {explains}"
         )
 

@@ -85,7 +85,7 @@ def as_model(net, size=SIZE, classes=1000, layer=None):
     """A vidcam Model around a test's network; its classes are called class 0, class 1, …"""
     labels = Labels.of_names([f"class {index}" for index in range(classes)], ("en",))
     mean, std = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-    return Model("test", net, labels, size, mean, std, None, 0.875, layer)
+    return Model("test", lambda: net, labels, size, mean, std, None, 0.875, layer)
 
 
 def hooked(net, layer, x, classes):

@@ -7,7 +7,7 @@ import torch
 from cam import oracle
 from torchvision import models
 
-from vidcam.backends import load_backend
+from vidcam.backends import Choice, load_backend
 from vidcam.errors import UnknownName, UsageError
 from vidcam.models import builtin, load_model
 from vidcam.options import FileOptions
@@ -74,10 +74,10 @@ def test_what_a_checkpoint_says_of_its_pictures_is_kept(good, save):
     model = load(save(good | wishes))
     assert (model.size, model.fit, model.crop_share, model.layer) == (96, "pad", 1.0, "layer3")
     assert tuple(model.mean) == (127.0, 126.0, 125.0) and tuple(model.std) == (64.0, 65.0, 66.0)
-    options = FileOptions(precision="f32", device="cpu")
+    options = FileOptions(precision="f32", device="cpu", backend="torch")
     backend = load_backend(model, options, options)
     assert backend.layer_name == "layer3"
-    output = backend(oracle.pixels_of(2), lambda logits: logits.argmax(1))
+    output = backend.start(oracle.pixels_of(2), Choice())()
     assert output.logits.shape == (2, 3) and output.maps.shape == (2, 6, 6)
 
 

@@ -1,63 +1,104 @@
-"""Engines that run a network: uint8 pixels in, logits and what a map needs out."""
+"""Engines that run a network: uint8 pixels in, logits and what a map needs out.
 
+`torch` runs the whole network in one pass. The others run the trunk, input to CAM layer, on an
+engine of their own; what lies behind the layer stays in torch, so every map is exact.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vidcam.errors import UsageError
 from vidcam.models import Model
 from vidcam.options import CamOptions, ModelOptions
 from vidcam.types import Map, Pixels
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+log = logging.getLogger("vidcam")
 
-    Chooser = Callable[[NDArray[np.float32]], NDArray[np.int64]]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """Which class of each picture is explained: the best that competes, unless `index` is given.
+
+    `index` is one class for all pictures, or (N,) one for each. `left_out` (K,) bool says which
+    classes do not compete; None lets all compete.
+    """
+
+    index: int | NDArray[np.int64] | None = None
+    left_out: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Second:
-    """Another explanation of the same pictures: a method, and classes (None: the same ones)."""
+    """Another explanation of the same pictures: a method, and a class (None: the same ones)."""
 
     method: str
-    choose: "Chooser | None"
+    index: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One batch's result: logits (N, K) float32 and, if asked for, signed maps (N, h, w)."""
+    """One batch's result: logits (N, K) float32 and, if asked for, signed maps (N, h, w).
+
+    `classes` (N,) are those that the maps explain.
+    """
 
     logits: NDArray[np.float32]
-    maps: Map | None
+    maps: Map | None = None
+    classes: NDArray[np.int64] | None = None
     second_maps: Map | None = None
 
 
-class Backend(Protocol):
-    """An engine."""
+Pending = Callable[[], Output]
 
+
+class Backend(Protocol):
+    """An engine.
+
+    `name` is that of `--backend`. `overlaps` says that `start` returns before the work is done, so
+    that the caller can prepare the next batch meanwhile.
+    """
+
+    name: str
     device: str
     precision: str
     layer_name: str | None
+    overlaps: bool
 
-    def __call__(
-        self, pixels: Pixels, choose: "Chooser | None", second: Second | None = None
-    ) -> Output:
-        """Classify pixels (N, S, S, 3) uint8 RGB.
+    def start(self, pixels: Pixels, choice: Choice | None, second: Second | None = None) -> Pending:
+        """Begin to classify pixels (N, S, S, 3) uint8 RGB; what it returns waits for the result.
 
-        `choose` maps logits (N, K) to the class (N,) of each picture that is explained; None
-        explains nothing. `second` asks for a second map of each picture that is explained.
+        `choice` None explains nothing; `second` asks for a second map of each picture that is
+        explained. The pixels must stay as they are until the result is there.
         """
         ...
 
 
-def load_backend(model: Model, options: ModelOptions, cam: CamOptions) -> Backend:
-    """The engine that the options ask for. Raises UsageError when it is not there."""
-    if options.backend not in ("auto", "torch"):
-        raise UsageError(
-            f"--backend {options.backend} is not part of this version of vidcam; use torch or auto"
-        )
-    from vidcam.backends.torch import TorchBackend
+def load_backend(
+    model: Model, options: ModelOptions, cam: CamOptions, sizes: Sequence[int] = (1,)
+) -> Backend:
+    """The engine that the options ask for; `sizes` are the batches that it will mostly be given.
 
+    A network that an engine cannot take runs on torch, which is said. Raises UsageError when what
+    is asked for is not there.
+    """
+    from vidcam.backends import openvino
+    from vidcam.backends.compile import compile_backend
+    from vidcam.backends.halves import Unsuitable
+    from vidcam.backends.torch import TorchBackend, choose_device
+
+    device = choose_device(options.device)
+    name = options.backend
+    if name == "auto":
+        name = "openvino" if openvino.is_best_for(device, options.precision) else "torch"
+    try:
+        if name == "openvino":
+            return openvino.openvino_backend(model, options, cam, sizes)
+        if name == "compile":
+            return compile_backend(model, options, cam, sizes)
+    except Unsuitable as error:
+        log.warning("%s: runs on torch instead of %s: %s", model.name, name, error)
     return TorchBackend(model, options, cam)

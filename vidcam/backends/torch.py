@@ -1,81 +1,78 @@
-"""The network in eager torch, on any device, cut at the CAM layer.
+"""The torch engine: the whole network in one pass, cut at the layer.
 
-Why bf16 where the CPU has it (2026-11, EfficientNet-Lite0, batch 8, 2 cores): 4.0 ms a picture
-against 8.8 in f32; docs/fit.md has what it does to the labels.
+channels_last, BatchNorm folded, half precision where the machine is faster in it. On a GPU the
+pixels are uploaded as bytes from pinned memory, normalised there, and the results are copied back
+while the caller prepares the next batch.
 """
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
+from torch import Tensor, nn
 
-from vidcam.backends import Output, Second
+from vidcam.backends import Choice, Pending, Second
 from vidcam.backends.fold import fold_batchnorm
+from vidcam.backends.output import Explained, fetch, output_of
 from vidcam.cam import split
-from vidcam.cam.layers import check_layer, default_layer, to_grid
-from vidcam.cam.methods import METHODS
+from vidcam.cam.layers import layer_of
 from vidcam.errors import UnknownName, UsageError
 from vidcam.models import Model
 from vidcam.options import CamOptions, ModelOptions
 from vidcam.types import Pixels
 
-if TYPE_CHECKING:
-    from vidcam.backends import Chooser
-
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Normalise(nn.Module):
+    """Pixels (N, S, S, 3) uint8 to the network's input (N, 3, S, S) float32, channels last."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(model.mean).view(1, 3, 1, 1))
+        self.register_buffer("scale", 1 / torch.tensor(model.std).view(1, 3, 1, 1))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """As the class says."""
+        return (pixels.permute(0, 3, 1, 2).float() - self.mean) * self.scale
 
 
 class TorchBackend:
     """One network, one layer, one method, on one device."""
 
+    name = "torch"
+
     def __init__(self, model: Model, options: ModelOptions, cam: CamOptions) -> None:
         self.device = choose_device(options.device)
         self.precision = choose_precision(options.precision, self.device)
-        self.method = METHODS.get(cam.cam)
-        self.layer_name: str | None = None
-        if self.method:
-            asked = cam.layer or model.layer
-            if asked:
-                check_layer(model.net, asked, model.size)
-            self.layer_name = asked or default_layer(model.net, model.size)
+        self.overlaps = self.device.startswith("cuda")
+        self.layer_name = layer_of(model, cam)
+        self._method = cam.cam
         sample = torch.zeros(1, 3, model.size, model.size)
         net = fold_batchnorm(model.net, sample, keep=self.layer_name)
         self._net = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._layer = self._net.get_submodule(self.layer_name) if self.layer_name else None
-        shape = (1, 3, 1, 1)
-        self._mean = torch.tensor(model.mean, device=self.device).view(shape)
-        self._scale = 1 / torch.tensor(model.std, device=self.device).view(shape)
+        self._normalise = Normalise(model).to(self.device)
         self._f32_tail = self._tail_runs_in_f32(model.size)
 
-    def __call__(
-        self, pixels: Pixels, choose: "Chooser | None", second: Second | None = None
-    ) -> Output:
+    def start(self, pixels: Pixels, choice: Choice | None, second: Second | None = None) -> Pending:
         """As `Backend`."""
-        batch = torch.from_numpy(pixels).to(self.device, non_blocking=True).permute(0, 3, 1, 2)
-        inputs = (batch.float() - self._mean) * self._scale
+        inputs = self._normalise(upload(pixels, self.device))
         if self._layer is None:
             with torch.no_grad(), self._autocast():
-                return Output(_numpy(self._net(inputs)), None)
-        chooser = None if choose is None else _torch_chooser(choose)
-        other = _torch_chooser(second.choose) if second and second.choose else None
+                return fetch([self._net(inputs)])
+        explained = Explained(choice, second)
         with self._autocast():
-            cut = split.forward(self._net, self._layer, inputs, chooser, self._tail, other)
-        if cut.gradient is None or self.method is None:
-            return Output(_numpy(cut.logits), None)
-        with torch.no_grad():
-            activation = to_grid(cut.activation)
-            maps = self.method(activation, to_grid(cut.gradient))
-            if second is None:
-                return Output(_numpy(cut.logits), _numpy(maps))
-            gradient = cut.gradient if cut.second is None else cut.second
-            others = METHODS[second.method](activation, to_grid(gradient))
-        return Output(_numpy(cut.logits), _numpy(maps), _numpy(others))
+            cut = split.forward(
+                self._net, self._layer, inputs, explained.choose, self._tail,
+                explained.choose_second,
+            )  # fmt: skip
+        return output_of(cut, explained, self._method)
 
     def _autocast(self) -> AbstractContextManager[object]:
-        if self.precision == "f32":
-            return nullcontext()
-        return torch.autocast(torch.device(self.device).type, DTYPES[self.precision])
+        return autocast(self.precision, self.device)
 
     def _tail(self) -> AbstractContextManager[object]:
         if self.precision == "f32" or not self._f32_tail:
@@ -94,6 +91,21 @@ class TorchBackend:
         except RuntimeError:
             return False
         return True
+
+
+def upload(pixels: Pixels, device: str) -> Tensor:
+    """Pixels as a tensor on the device; to a GPU without waiting for it."""
+    batch = torch.from_numpy(pixels)
+    if device.startswith("cuda"):
+        batch = batch.pin_memory()
+    return batch.to(device, non_blocking=True)
+
+
+def autocast(precision: str, device: str) -> AbstractContextManager[object]:
+    """The context in which a network runs in a precision."""
+    if precision == "f32":
+        return nullcontext()
+    return torch.autocast(torch.device(device).type, DTYPES[precision])
 
 
 def choose_device(name: str) -> str:
@@ -121,15 +133,3 @@ def choose_precision(name: str, device: str) -> str:
     if device.startswith("cuda"):
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     return "f32"
-
-
-def _torch_chooser(choose: "Chooser") -> split.Chooser:
-    def chooser(logits: torch.Tensor) -> torch.Tensor:
-        classes = torch.from_numpy(choose(_numpy(logits))).to(logits.device)
-        return split.one_hot(classes, logits)
-
-    return chooser
-
-
-def _numpy(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.float().cpu().numpy()

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from vidcam.cam import split
 from vidcam.cam.split import LayerError
 from vidcam.errors import UnknownName, UsageError
+from vidcam.models import Model
+from vidcam.options import CamOptions
 
 POOLS = (
     nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.LPPool2d,
@@ -93,6 +95,19 @@ def calls_of(net: nn.Module, size: int) -> list[Call]:
         for handle in handles:
             handle.remove()
     return [call for call in found if counts[call.name] == 1]
+
+
+def layer_of(model: Model, cam: CamOptions) -> str | None:
+    """The layer that is explained: the one asked for, the model's own, or the default one.
+
+    None when nothing is explained. Raises UsageError when it cannot carry a map.
+    """
+    if cam.cam == "none":
+        return None
+    asked = cam.layer or model.layer
+    if asked:
+        check_layer(model.net, asked, model.size)
+    return asked or default_layer(model.net, model.size)
 
 
 def default_layer(net: nn.Module, size: int) -> str:

@@ -10,7 +10,7 @@ one on another path of the trunk would overwrite what the layer returned (2026-1
 has both faults; its map of densenet121's `features` is off by 0.12).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -87,6 +87,25 @@ def forward(
             for context in entered:
                 context.__exit__(None, None, None)
     return Cut(logits.detach(), leaves[0].detach(), gradient, other)
+
+
+def differentiate(
+    tail: Callable[[Tensor, Sequence[Tensor]], Tensor],
+    activation: Tensor,
+    crossing: Sequence[Tensor],
+    choose: Chooser | None,
+    second: Chooser | None = None,
+) -> Cut:
+    """As `forward`, behind the cut: `tail` maps A and what crosses with it to logits."""
+    with torch.set_grad_enabled(choose is not None):
+        leaf = activation.detach().requires_grad_(choose is not None)
+        logits = tail(leaf.clone(), crossing)
+    gradient = other = None
+    if choose is not None:
+        gradient = _gradient(logits, leaf, choose, keep=second is not None)
+        if second is not None:
+            other = _gradient(logits, leaf, second)
+    return Cut(logits.detach(), leaf.detach(), gradient, other)
 
 
 def one_hot(classes: Tensor, like: Tensor) -> Tensor:

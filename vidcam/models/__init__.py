@@ -4,7 +4,10 @@ The built-in network needs no download. torchvision and timm names load their pu
 which are fetched on first use; a checkpoint is a file (`checkpoint.py` says of what form).
 """
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +24,11 @@ CHECKPOINT_SUFFIXES = {".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".pkl"}
 
 @dataclass(frozen=True)
 class Model:
-    """A network in eval mode and all that is needed to feed it and to read it.
+    """A network and all that is needed to feed it and to read it.
 
+    `build` makes the network with its weights, when it is first asked for: an engine that kept what
+    it made of it needs no network. `identity` says which network it is without building it,
+    None where only its weights tell.
     `mean` and `std` are per channel (R, G, B) on 0..255. `fit` is how a checkpoint wants
     its pictures, None to leave it to the kind of input; `crop_share` is the share of the shorter
     side that a centre crop takes.
@@ -30,7 +36,7 @@ class Model:
     """
 
     name: str
-    net: "nn.Module"
+    build: "Callable[[], nn.Module]"
     labels: Labels
     size: int
     mean: tuple[float, float, float]
@@ -38,6 +44,28 @@ class Model:
     fit: str | None
     crop_share: float
     layer: str | None = None
+    identity: str | None = None
+
+    @cached_property
+    def net(self) -> "nn.Module":
+        """The network, in eval mode, its weights without gradients."""
+        net = self.build()
+        for parameter in net.parameters():
+            parameter.requires_grad_(False)
+        return net.eval()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Another one for another network: of its weights and of how it prints."""
+        if self.identity is not None:
+            return self.identity
+        from torch import uint8
+
+        digest = hashlib.blake2b(repr(self.net).encode())
+        for name, tensor in self.net.state_dict().items():
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(uint8).numpy())
+        return digest.hexdigest()
 
 
 def load_model(options: ModelOptions) -> Model:
@@ -51,9 +79,6 @@ def load_model(options: ModelOptions) -> Model:
                 f"model {model.name} has {len(model.labels)} classes"
             )
         model = replace(model, labels=labels)
-    for parameter in model.net.parameters():
-        parameter.requires_grad_(False)
-    model.net.eval()
     return model
 
 

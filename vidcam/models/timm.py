@@ -43,4 +43,5 @@ def load(name: str, languages: tuple[str, ...]) -> Model:
         labels = Labels.of_names(
             known or (str(index) for index in range(net.num_classes)), languages
         )
-    return Model(f"timm:{name}", net, labels, size, mean, std, None, config["crop_pct"])
+    crop_share = config["crop_pct"]
+    return Model(f"timm:{name}", lambda: net, labels, size, mean, std, None, crop_share)

@@ -33,4 +33,4 @@ def load(name: str, languages: tuple[str, ...]) -> Model:
     categories = weights.meta["categories"]
     imagenet = len(categories) == IMAGENET_CLASSES
     labels = Labels.of_imagenet(languages) if imagenet else Labels.of_names(categories, languages)
-    return Model(name, net, labels, size, mean, std, None, min(1.0, size / resize))
+    return Model(name, lambda: net, labels, size, mean, std, None, min(1.0, size / resize))
