@@ -242,5 +242,20 @@ class FileOptions(ReadOptions, EncodeOptions, ExplainOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class BenchOptions(FileOptions):
+    """All options of `vidcam bench`: those of `file`, and how much is measured."""
+
+    max_frames: int = option(
+        180, "How many frames are measured.", flags=("--frames", "--max-frames"), minimum=1
+    )
+    repeats: int = option(3, "How often; the medians count.", minimum=1, maximum=1000)
+    # A size given from Python as (1280, 720) comes as text with a comma.
+    size: tuple[int, int] = option(
+        "1280x720", "Size of the clip that is made when none is given.",
+        parse=lambda text: parse_size(text.replace(",", "x")), metavar="WxH",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
 class LiveOptions(EventOptions, RecordOptions, EncodeOptions, ExplainOptions, CameraOptions):
     """All options of `vidcam live`."""

@@ -18,6 +18,7 @@ COMMANDS = {
     "live": "Explain cameras and streams live: a window, recordings, streams.",
     "cameras": "List the cameras of this machine, their sizes, rates and formats.",
     "models": "List what --model takes.",
+    "bench": "Measure what each stage costs on this machine, and say what to change.",
     "doctor": "Say what this machine has, and what vidcam will use.",
 }
 
@@ -111,7 +112,8 @@ def entry() -> None:
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
+        # Those of libraries, the workers of torch's exporter among them, wait for ever.
+        if thread.name.startswith("vidcam-") and not thread.daemon:
             thread.join()
     for stream in (sys.stdout, sys.stderr):
         try:
