@@ -44,7 +44,7 @@ def test_a_machine_that_runs_these_tests_is_well(vidcam):
     assert {state for state, _, _ in lines} <= {"ok", "note"}
     text = done.stdout
     assert f"Python {sys.version.split()[0]}" in text and f"av {av.__version__}" in text
-    assert "efficientnet_lite0 with 1000 classes" in text and "libx264" in text
+    assert "efficientnet_lite0: 1000 classes" in text and "libx264" in text
     assert "NotoSansCJK" in text and " CPU threads" in text
 
 

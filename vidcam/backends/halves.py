@@ -50,13 +50,13 @@ class HalvesBackend:
 
     def start(self, pixels: Pixels, choice: Choice | None, second: Second | None = None) -> Pending:
         """As `Backend`."""
-        explained = Explained(choice, second)
+        explained = Explained(self._method, choice, second)
         with one_thread():
             activation, *crossing = self._run(pixels)
             cut = split.differentiate(
                 self._tail, activation, crossing, explained.choose, explained.choose_second
             )
-            return output_of(cut, explained, self._method)
+            return output_of(cut, explained)
 
     def _run(self, pixels: Pixels) -> list[Tensor]:
         most = max(self._trunk.sizes)

@@ -15,40 +15,46 @@ from torch import Tensor
 from vidcam.backends import Choice, Output, Pending, Second
 from vidcam.cam import split
 from vidcam.cam.layers import to_grid
-from vidcam.cam.methods import METHODS
+from vidcam.cam.methods import GRADIENT_FREE, METHODS
 
 
 class Explained:
-    """The classes that one batch's maps explain; they are known once its logits are."""
+    """What one batch's maps explain, by a method of METHODS: known once its logits are."""
 
-    def __init__(self, choice: Choice | None, second: Second | None) -> None:
+    def __init__(self, method: str, choice: Choice | None, second: Second | None) -> None:
+        self.method = method
+        self.choice = choice
         self.second = second
-        self.classes: Tensor | None = None
-        self._choice = choice
+        self._classes: Tensor | None = None
 
     @property
     def choose(self) -> split.Chooser | None:
-        """Maps logits (N, K) to the weights (N, K) of the classes; None explains nothing."""
-        return None if self._choice is None else self._chosen
+        """Maps logits (N, K) to the weights (N, K) of the classes; None needs no gradient."""
+        methods = {self.method} | ({self.second.method} if self.second else set())
+        if self.choice is None or methods <= GRADIENT_FREE:
+            return None
+        return lambda logits: split.one_hot(self.classes(logits), logits)
 
     @property
     def choose_second(self) -> split.Chooser | None:
         """The same for the second map; None when it explains the same classes."""
-        if self._choice is None or self.second is None or self.second.index is None:
+        if self.choose is None or self.second is None or self.second.index is None:
             return None
         index = self.second.index
         return lambda logits: split.one_hot(_given(index, logits), logits)
 
-    def _chosen(self, logits: Tensor) -> Tensor:
-        assert self._choice is not None
-        if self._choice.index is not None:
-            self.classes = _given(self._choice.index, logits)
-        else:
-            if self._choice.left_out is not None:
-                mask = _left_out(self._choice, str(logits.device))
-                logits = logits.masked_fill(mask, -torch.inf)
-            self.classes = logits.argmax(1)
-        return split.one_hot(self.classes, logits)
+    def classes(self, logits: Tensor) -> Tensor:
+        """The class (N,) of each picture that is explained, given its logits (N, K)."""
+        assert self.choice is not None
+        if self._classes is None:
+            if self.choice.index is not None:
+                self._classes = _given(self.choice.index, logits)
+            elif self.choice.left_out is not None:
+                mask = _left_out(self.choice, str(logits.device))
+                self._classes = logits.masked_fill(mask, -torch.inf).argmax(1)
+            else:
+                self._classes = logits.argmax(1)
+        return self._classes
 
 
 def _given(index: int | NDArray[np.int64], logits: Tensor) -> Tensor:
@@ -62,19 +68,23 @@ def _left_out(choice: Choice, device: str) -> Tensor:
     return torch.from_numpy(choice.left_out).to(device)
 
 
-def output_of(cut: split.Cut, explained: Explained, method: str) -> Pending:
-    """The output of a pass, explained by a method of METHODS if it has a gradient."""
-    if cut.gradient is None:
+def output_of(cut: split.Cut, explained: Explained) -> Pending:
+    """The output of a pass, with maps if it is to be explained."""
+    if explained.choice is None:
         return fetch([cut.logits])
     with torch.no_grad():
         activation = to_grid(cut.activation)
-        found = [cut.logits, METHODS[method](activation, to_grid(cut.gradient))]
-        assert explained.classes is not None
-        found.append(explained.classes)
+        found = [cut.logits, _map(explained.method, activation, cut.gradient)]
+        found.append(explained.classes(cut.logits))
         if explained.second is not None:
             gradient = cut.gradient if cut.second is None else cut.second
-            found.append(METHODS[explained.second.method](activation, to_grid(gradient)))
+            found.append(_map(explained.second.method, activation, gradient))
     return fetch(found)
+
+
+def _map(method: str, activation: Tensor, gradient: Tensor | None) -> Tensor:
+    # Without a gradient the method is one that ignores it.
+    return METHODS[method](activation, activation if gradient is None else to_grid(gradient))
 
 
 def fetch(found: Sequence[Tensor]) -> Pending:

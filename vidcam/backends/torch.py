@@ -63,13 +63,13 @@ class TorchBackend:
         if self._layer is None:
             with torch.no_grad(), self._autocast():
                 return fetch([self._net(inputs)])
-        explained = Explained(choice, second)
+        explained = Explained(self._method, choice, second)
         with self._autocast():
             cut = split.forward(
                 self._net, self._layer, inputs, explained.choose, self._tail,
                 explained.choose_second,
             )  # fmt: skip
-        return output_of(cut, explained, self._method)
+        return output_of(cut, explained)
 
     def _autocast(self) -> AbstractContextManager[object]:
         return autocast(self.precision, self.device)

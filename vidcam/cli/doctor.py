@@ -90,11 +90,25 @@ def _why_no_cuda(built_for: str | None) -> str:
 
 
 def _engines() -> Iterator[Line]:
+    from vidcam.backends.cache import cache_folder
+    from vidcam.backends.openvino import is_best_for, is_installed
+    from vidcam.backends.torch import choose_device
     from vidcam.models import load_model
     from vidcam.options import FileOptions
 
     model = load_model(FileOptions())
-    yield OK, f"torch runs {model.name} with {len(model.labels)} classes"
+    weights = sum(parameter.numel() for parameter in model.net.parameters())
+    yield OK, f"{model.name}: {len(model.labels)} classes, {weights / 1e6:.1f} million weights"
+    device = choose_device("auto")
+    if is_best_for(device, "auto"):
+        import openvino
+
+        version = openvino.get_version().partition("-")[0]
+        yield OK, f"openvino {version} runs networks on the CPU; it keeps them in {cache_folder()}"
+    elif device == "cpu" and not is_installed():
+        yield NOTE, "torch runs networks; faster on this CPU: pip install 'vidcam[openvino]'"
+    else:
+        yield OK, f"torch runs networks on {device}"
 
 
 def _codecs() -> Iterator[Line]:
