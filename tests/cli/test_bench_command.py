@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from clips import make_clip
 
+from vidcam.bench.stages import STAGES
 from vidcam.options import BenchOptions
 from vidcam.sinks.file import VideoFileSink
-from vidcam.stages import STAGES
 
 DEADLINE_S = 120
 FRAMES = 10

@@ -20,9 +20,9 @@ from vidcam.errors import Interrupted, OutputError, system_reason
 from vidcam.options import BenchOptions
 
 if TYPE_CHECKING:
-    from vidcam.measure import Measurement
+    from vidcam.bench.measure import Measurement
+    from vidcam.bench.stages import Cost
     from vidcam.session import Session
-    from vidcam.stages import Cost
     from vidcam.types import StreamInfo
 
 log = logging.getLogger("vidcam")
@@ -71,7 +71,7 @@ def run(clip: str | None, options: BenchOptions) -> Report:
             session = session_of(options)
             startup_s = time.perf_counter() - start_s
             log.info("%s", session.summary)
-            from vidcam.measure import measure
+            from vidcam.bench.measure import measure
 
             measured = measure(session, uri, options, folder, began=began, started=interrupts.watch)
         except Exception:
@@ -171,7 +171,7 @@ def said_once() -> Iterator[None]:
 
 
 def _made(folder: Path, options: BenchOptions) -> str:
-    from vidcam.sample import make_sample
+    from vidcam.bench.sample import make_sample
 
     log.info("making a clip: %d frames of %dx%d", options.max_frames, *options.size)
     path = folder / "clip.mp4"
@@ -181,7 +181,7 @@ def _made(folder: Path, options: BenchOptions) -> str:
 
 def _checked(uri: str, options: BenchOptions) -> "StreamInfo":
     """What is known of the clip; what is wrong with it or with the encoder is said at once."""
-    from vidcam.measure import suffix_for
+    from vidcam.bench.measure import suffix_for
     from vidcam.sinks.encoder import check_output
     from vidcam.sources import open_source
 
@@ -225,7 +225,7 @@ def _gpu(device: str) -> str | None:
 
 
 def _figures(measured: "Measurement") -> Report:
-    from vidcam.stages import STAGES
+    from vidcam.bench.stages import STAGES
 
     at_device = measured.limit_ms > measured.cpu_limit_ms
     return {
@@ -247,8 +247,8 @@ def _rounded(cost: "Cost") -> Report:
 
 
 def _advice(session: "Session", measured: "Measurement", options: BenchOptions) -> list[str]:
-    from vidcam.advice import Engine, advice
     from vidcam.backends.torch import choose_precision
+    from vidcam.bench.advice import Engine, advice
 
     backend, has_openvino = session.backend, util.find_spec("openvino") is not None
     auto = choose_precision("auto", backend.device)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from clips import decode, times
 
+from vidcam.bench.sample import make_sample, noise
 from vidcam.errors import UsageError
-from vidcam.sample import make_sample, noise
 
 
 def luma(picture):

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 import av
 
+from vidcam.bench.stages import STAGES, Clock, Cost, stage_costs
 from vidcam.options import BenchOptions, EncodeOptions
 from vidcam.sinks.encoder import encoder
 from vidcam.sinks.file import VideoFileSink
 from vidcam.sources import open_source
-from vidcam.stages import STAGES, Clock, Cost, stage_costs
 
 if TYPE_CHECKING:
     from vidcam.pipeline import Pipeline

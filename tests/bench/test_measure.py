@@ -12,13 +12,13 @@ from clips import decode, make_clip
 
 from vidcam import measure as measuring
 from vidcam import stages, yuv
+from vidcam.bench.measure import Measurement, Round, measure, suffix_for
+from vidcam.bench.stages import STAGES, Clock, Cost
 from vidcam.errors import OutputError, SourceError
-from vidcam.measure import Measurement, Round, measure, suffix_for
 from vidcam.options import BenchOptions, EncodeOptions
 from vidcam.session import session_of
 from vidcam.sinks import Sink
 from vidcam.sources import open_source
-from vidcam.stages import STAGES, Clock, Cost
 
 FRAMES = 12
 BATCH = 8

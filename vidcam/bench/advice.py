@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vidcam.measure import Measurement
+from vidcam.bench.measure import Measurement
 from vidcam.options import FileOptions
 from vidcam.sinks.encoder import X264_PRESETS
 

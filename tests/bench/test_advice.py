@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from vidcam.advice import Engine, advice
-from vidcam.measure import Measurement, Round
+from vidcam.bench.advice import Engine, advice
+from vidcam.bench.measure import Measurement, Round
+from vidcam.bench.stages import STAGES, Cost
 from vidcam.options import FileOptions
-from vidcam.stages import STAGES, Cost
 
 TORCH = Engine("torch", 8, "bf16", has_openvino=False)
 UNUSED = replace(TORCH, has_openvino=True)
