@@ -1,5 +1,6 @@
 """The one writer into pictures: what it draws, where, and what it leaves alone."""
 
+import cv2
 import numpy as np
 import pytest
 from test_yuv import noise, picture_of, soft, tags
@@ -44,6 +45,16 @@ def test_drawing_on_a_decoded_frame_never_spoils_later_frames(cat_clip):
             np.testing.assert_array_equal(plane, expected, f"frame {number} was drawn on before")
         drawn = yuv.planes(compositor(result_of(picture)))
         assert np.abs(drawn[0].astype(int) - clean[number][0]).mean() > 5
+
+
+def test_opencv_draws_without_threads_of_its_own():
+    before = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(2)
+        Compositor(FileOptions())
+        assert cv2.getNumThreads() == 1
+    finally:
+        cv2.setNumThreads(before)
 
 
 @pytest.mark.parametrize("layout", ["overlay", "side-by-side"])

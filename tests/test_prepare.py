@@ -12,9 +12,8 @@ from vidcam.types import Rect
 
 SIZE = 64
 GREY = 114
-# swscale's quick conversion of limited range is 2 levels dark everywhere; a wrong matrix or range
-# is off by 5 and more.
-MEAN_LEVELS = 3
+# A wrong matrix or range is off by 5 levels and more, swscale's quick way to packed RGB by 2.
+MEAN_LEVELS = 1
 
 
 def prepared(picture, geometry):

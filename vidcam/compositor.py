@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import av
+import cv2
 import numpy as np
 
 from vidcam import yuv
@@ -23,6 +24,9 @@ class Compositor:
     """Draws a result into its picture, or beside it."""
 
     def __init__(self, options: ExplainOptions) -> None:
+        # One thread draws: OpenCV's own would take cores from decoder, network and encoder, and
+        # their waiting doubles the CPU time of a blend.
+        cv2.setNumThreads(1)
         self.overlays: list[Overlay] = []
         self._beside = options.layout == "side-by-side"
         if options.cam != "none":

@@ -97,17 +97,17 @@ class Preparer:
     def _scale(self, picture: av.VideoFrame, out: Pixels, matrix: int) -> None:
         height, width = out.shape[:2]
         full = yuv.is_full_range(picture)
-        rgb = self._reformatter.reformat(
-            picture, width, height, "rgb24",
+        # To planes: swscale writes packed RGB by slower code, 2 levels too dark.
+        planar = self._reformatter.reformat(
+            picture, width, height, "gbrp",
             src_colorspace=matrix,
             src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
             dst_color_range=ColorRange.JPEG,
             interpolation="AREA",
             threads=1,
         )  # fmt: skip
-        plane = rgb.planes[0]
-        rows = np.frombuffer(plane, np.uint8).reshape(height, plane.line_size)  # type: ignore[call-overload]
-        np.copyto(out, rows[:, : width * 3].reshape(height, width, 3))
+        green, blue, red = yuv.planes(planar)
+        np.copyto(out, cv2.merge((red, green, blue)))
 
 
 def map_on_picture(geometry: Geometry, rect: Rect, grid: Map) -> Map:

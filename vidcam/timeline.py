@@ -9,6 +9,7 @@ Both start anew at a scene cut, heat also when the explained class changes.
 from dataclasses import replace
 from math import exp
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -76,13 +77,15 @@ class SceneCuts:
     """Says of each frame's model pixels whether a new scene begins."""
 
     def __init__(self) -> None:
-        self._last: NDArray[np.int16] | None = None
+        self._last: Pixels | None = None
 
     def __call__(self, pixels: Pixels) -> bool:
         """True when (S, S, 3) uint8 differs from the last by more than motion does."""
-        thumbnail = pixels[::CUT_SAMPLING, ::CUT_SAMPLING].astype(np.int16)
+        thumbnail = np.ascontiguousarray(pixels[::CUT_SAMPLING, ::CUT_SAMPLING])
         last, self._last = self._last, thumbnail
-        return last is not None and float(np.abs(thumbnail - last).mean()) > CUT_LEVELS
+        if last is None:
+            return False
+        return cv2.norm(thumbnail, last, cv2.NORM_L1) > CUT_LEVELS * thumbnail.size
 
 
 class HeatTrack:

@@ -6,7 +6,7 @@ import pytest
 from test_yuv import MATRICES_AND_RANGES, noise, picture_of, rgb_of_picture, soft
 
 from vidcam import yuv
-from vidcam.overlays.heat import Heat
+from vidcam.overlays.heat import OPAQUE_FROM, Heat, part_of
 from vidcam.types import Frame, Prediction, Rect, Result
 
 HOT = np.ones((7, 7), np.float32)
@@ -65,6 +65,36 @@ def test_the_hot_spot_is_where_the_map_is_hot(crop, row, column):
     )  # fmt: skip
     far[top:bottom, left:right] = False
     assert not luma[far].any() and luma[~far].any()
+
+
+def every_pixel(picture, cam, crop, alpha):
+    """The planes with each pixel coloured by itself, in float."""
+    levels = np.rint(cam * 255).astype(np.uint8)
+    ramp = np.clip(np.arange(256) / 255 / OPAQUE_FROM, 0, 1)
+    opacity = alpha * ramp * ramp * (3 - 2 * ramp)
+    colours = yuv.colormap_yuv("jet", yuv.matrix_of(picture), False).astype(float)
+    out = []
+    for channel, plane in enumerate(yuv.planes(picture)):
+        shift = min(channel, 1)
+        size = crop.width >> shift, crop.height >> shift
+        level = cv2.resize(levels, size, interpolation=cv2.INTER_CUBIC)
+        drawn_on = plane.astype(float)
+        part = part_of(drawn_on, crop, shift)
+        part += (colours[level, channel] - part) * opacity[level]
+        out.append(drawn_on)
+    return out
+
+
+@pytest.mark.parametrize("crop", [Rect(0, 0, 1280, 720), Rect(324, 44, 630, 630)])
+@pytest.mark.parametrize("seed", range(3))
+def test_no_eye_tells_the_heat_from_colouring_every_pixel(crop, seed):
+    cam = np.random.default_rng(seed).random((7, 7), np.float32) ** 3  # steep: worse than real
+    picture = noise(1280, 720)
+    expected = every_pixel(picture, cam, crop, 0.5)
+    _, after = drawn(picture, cam, crop)
+    for plane, exact in zip(after, expected, strict=True):
+        difference = np.abs(plane - exact)
+        assert difference.mean() < 0.8 and np.percentile(difference, 99.9) < 7
 
 
 def test_hotter_is_redder():

@@ -1,5 +1,7 @@
 """The panel of labels: readable on anything, inside every picture, true to the scores."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from test_yuv import MATRICES_AND_RANGES, noise, picture_of, rgb_of_picture, yuv_of
@@ -183,9 +185,36 @@ def test_a_panel_that_is_kept_still_follows_what_changes(masks):
     assert (luma((640, 360), FIVE[:3]) != first).any()
     assert (luma((640, 360), FIVE[::-1]) != first).any()
     assert (luma((640, 360), UNKNOWN) != first).any()
+    for size in ((640, 360), (426, 240), (1280, 720)):  # rows begin on odd and even lines
+        luma(size, FIVE)
+        for row in range(3):
+            luma(size, (*FIVE[:row], replace(FIVE[row], score=0.77), *FIVE[row + 1 :]))
     luma((640, 360), FIVE, full=True)
     luma((360, 640), FIVE)
     np.testing.assert_array_equal(luma((640, 360), FIVE), first)
+
+
+def test_only_a_row_that_changes_is_laid_out_anew(masks):
+    asked = []
+
+    def counted(text, *rest):
+        asked.append(text)
+        return masks(text, *rest)
+
+    panel = LabelPanel(counted, 1)
+
+    def asked_for(shown):
+        asked.clear()
+        panel.draw(yuv.planes(picture), result_of(picture, shown))
+        return list(asked)
+
+    picture = flat((1280, 720), 0)
+    assert len(asked_for(FIVE)) == 2 * len(FIVE)
+    assert asked_for(FIVE) == []
+    nearly = (FIVE[0], replace(FIVE[1], score=0.2001), *FIVE[2:])
+    assert asked_for(nearly) == []
+    changed = (FIVE[0], replace(FIVE[1], score=0.3), *FIVE[2:])
+    assert asked_for(changed) == ["埃及猫", "30%"]
 
 
 @pytest.mark.parametrize(("matrix", "full"), MATRICES_AND_RANGES)

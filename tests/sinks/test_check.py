@@ -1,5 +1,7 @@
 """An output gets its name only when it is whole: what the check notices, what is left when."""
 
+from pathlib import Path
+
 import av
 import pytest
 from clips import blank, convert, decode, make_clip, packets, read, said
@@ -11,6 +13,7 @@ from vidcam.sinks.check import check_file
 from vidcam.sinks.file import VideoFileSink
 from vidcam.sources import open_source
 
+THREADS = Path("/proc/self/task")
 OUTPUTS = ["out.mp4", "out.mkv"]
 # No B-frames: Matroska does not say when to decode them, which a remuxer needs.
 GROUPS_OF_12 = (("g", "12"), ("bf", "0"))
@@ -128,6 +131,26 @@ def test_a_last_group_that_cannot_be_decoded_is_noticed(damaged):
 
     with pytest.raises(OutputError):
         damaged(blank_the_last_group)
+
+
+@pytest.mark.skipif(not THREADS.exists(), reason="threads are listed on Linux only")
+def test_the_encoder_has_let_go_of_its_memory_when_the_check_begins(tmp_path, monkeypatch):
+    found = []
+
+    def count_threads(*arguments):
+        found.append(len(list(THREADS.iterdir())))
+        check_file(*arguments)
+
+    monkeypatch.setattr(file_sink, "check_file", count_threads)
+    clip = make_clip(tmp_path / "a.mp4")
+    frames = read(clip)
+    before = len(list(THREADS.iterdir()))
+    sink, _ = writing(tmp_path)
+    for frame in frames:
+        sink.frame(frame.picture, blank(frame))
+    assert len(list(THREADS.iterdir())) > before
+    sink.close()
+    assert found == [before]
 
 
 def test_a_file_that_is_no_video_is_noticed(damaged):

@@ -1,6 +1,7 @@
 """Every frame of a file: in order, upright, at its time, whatever the codec; and what is broken."""
 
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -23,6 +24,7 @@ from vidcam.options import FileOptions
 from vidcam.sources import open_source
 from vidcam.types import AudioPacket, Frame
 
+THREADS = Path("/proc/self/task")
 # What a phone stores so that turning it clockwise shows the scene: numpy turns anticlockwise.
 STORED_TURNS = {90: 1, 180: 2, 270: 3}
 BRIGHTEST_FIRST = [3, 2, 1, 0]
@@ -287,3 +289,18 @@ def test_a_slow_clip_loses_no_frame_at_its_cut(tmp_path):
     clip = make_clip(tmp_path / "a.mp4", frames=8, rate=Fraction(1, 2), sound=("aac",))
     items, _ = items_of(clip, duration=8.5)
     assert [i.time_s for i in items if isinstance(i, Frame)] == [0, 2, 4, 6, 8]
+
+
+@pytest.mark.skipif(not THREADS.exists(), reason="threads are listed on Linux only")
+@pytest.mark.parametrize(("cores", "most"), [(1, 2), (3, 4), (64, 8)])
+def test_a_decoder_has_a_bounded_number_of_threads_that_end_with_it(
+    tmp_path, monkeypatch, cores, most
+):
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    clip = make_clip(tmp_path / "a.mp4")
+    before = len(list(THREADS.iterdir()))
+    source = open_source(str(clip), FileOptions())
+    assert before < len(list(THREADS.iterdir())) <= before + most
+    source.close()
+    del source
+    assert len(list(THREADS.iterdir())) == before

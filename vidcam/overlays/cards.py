@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from vidcam.overlays.labels import PANEL_RGB, TEXT_RGB
+from vidcam.overlays.panel import PANEL_RGB, TEXT_RGB
 from vidcam.overlays.text import TextMasks, line_height
 from vidcam.types import Pixels
 

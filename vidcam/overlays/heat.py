@@ -1,8 +1,8 @@
 """The heatmap: where the network looked, blended into the rectangle that it saw.
 
 Opacity grows with the heat, so a part without evidence keeps its colours. The map is coloured at a
-quarter of the size and scaled up, which no eye tells from colouring every pixel: 1.0 instead of
-1.7 ms for a 720p frame on one core (2026-11). A map whose frame is long past fades away.
+fraction of the size and scaled up to that of the chroma planes, one value for four pixels of luma;
+no eye tells it from colouring every pixel. A map whose frame is long past fades away.
 """
 
 import cv2
@@ -12,7 +12,8 @@ from vidcam import yuv
 from vidcam.overlays import Planes
 from vidcam.types import Pixels, Rect, Result
 
-COARSE = 4
+# A coarse pixel: maps are square, so that on video a cell of theirs is wider than high.
+COARSE_X, COARSE_Y = 8, 5
 # Heat from here on has the full opacity; below, opacity falls with it to nothing.
 OPAQUE_FROM = 0.45
 # An explanation older than this fades, and is gone after the second time more.
@@ -39,29 +40,40 @@ class Heat:
             return
         rect, picture = result.prediction.crop, result.frame.picture
         levels = np.rint(grid * 255).astype(np.uint8)
-        coarse_size = max(2, rect.width // COARSE), max(2, rect.height // COARSE)
-        coarse = self._scaled(levels, *coarse_size, cv2.INTER_CUBIC, "levels")
-        keep_table, tables = self._tables_of(
+        size = max(2, rect.width // COARSE_X), max(2, rect.height // COARSE_Y)
+        coarse = self._scaled(levels, size, cv2.INTER_CUBIC, "levels")
+        keep_table, add_tables = self._tables_of(
             yuv.matrix_of(picture), yuv.is_full_range(picture), step
         )
-        keep = cv2.LUT(coarse, keep_table)
-        for shift, plane, table in zip((0, 1, 1), planes, tables, strict=True):
+        half = rect.width // 2, rect.height // 2
+        keep = self._scaled(cv2.LUT(coarse, keep_table), half, cv2.INTER_LINEAR, "keep")
+        for shift, plane, table in zip((0, 1, 1), planes, add_tables, strict=True):
             part = part_of(plane, rect, shift)
-            height, width = part.shape
-            add = cv2.LUT(coarse, table)
-            yuv.blend(
-                part,
-                self._scaled(keep, width, height, cv2.INTER_LINEAR, "keep"),
-                self._scaled(add, width, height, cv2.INTER_LINEAR, "add"),
-            )
+            add = self._scaled(cv2.LUT(coarse, table), half, cv2.INTER_LINEAR, "add")
+            if shift:
+                yuv.blend(part, keep, add)
+                continue
+            wide_keep, wide_add = self._twice(keep, "keep"), self._twice(add, "add")
+            for first_row in (0, 1):
+                yuv.blend(part[first_row::2], wide_keep, wide_add)
 
-    def _scaled(self, grid: Pixels, width: int, height: int, how: int, role: str) -> Pixels:
-        key = (width, height, role)
+    def _scaled(self, grid: Pixels, size: tuple[int, int], how: int, role: str) -> Pixels:
+        buffer = self._buffer(size[1], size[0], role)
+        cv2.resize(grid, size, dst=buffer, interpolation=how)
+        return buffer
+
+    def _twice(self, grid: Pixels, role: str) -> Pixels:
+        """`grid` (h, w) with every column twice, (h, 2 w)."""
+        height, width = grid.shape
+        buffer = self._buffer(height, 2 * width, role)
+        cv2.merge((grid, grid), dst=buffer.reshape(height, width, 2))
+        return buffer
+
+    def _buffer(self, height: int, width: int, role: str) -> Pixels:
+        key = (height, width, role)
         if key not in self._buffers:
             self._buffers[key] = np.empty((height, width), np.uint8)
-        buffer = self._buffers[key]
-        cv2.resize(grid, (width, height), dst=buffer, interpolation=how)
-        return buffer
+        return self._buffers[key]
 
     def _tables_of(self, matrix: int, full_range: bool, step: int) -> tuple[Pixels, Tables]:
         key = (matrix, full_range, step)

@@ -1,7 +1,6 @@
 """The window's status bar, and the picture that stands for a source that gives none."""
 
 import time
-from dataclasses import dataclass
 
 import av
 import cv2
@@ -12,15 +11,13 @@ from vidcam.errors import redact
 from vidcam.options import ShowOptions
 from vidcam.overlays import Planes
 from vidcam.overlays.fonts import FontChain
-from vidcam.overlays.labels import PANEL_OPACITY, PANEL_RGB, TEXT_RGB, Panel, text_size
+from vidcam.overlays.labels import text_size
+from vidcam.overlays.panel import TEXT_RGB, Colour, Look, Panel, compose
 from vidcam.overlays.text import TextMasks, line_height
 from vidcam.overlays.words import say
 from vidcam.stats import SourceStats
 from vidcam.types import Pixels, Rect, Result
 from vidcam.view import View
-
-Colour = tuple[int, int, int]
-Inks = dict[Colour, Pixels]
 
 DIM_RGB, DROPS_RGB, REC_RGB = (176, 182, 194), (255, 190, 84), (255, 59, 48)
 NIGHT_RGB = (16, 18, 24)
@@ -36,22 +33,6 @@ CLOCK = "%H:%M:%S"
 WIDEST = {"rate": "000 fps", "latency": "000 ms", "clock": "00:00:00"}
 
 NO_SIGNAL_TEXT, NO_SIGNAL_SHARE, LINE_GAP = 1.5, 0.88, 0.45
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What a panel's levels depend on besides its text."""
-
-    width: int
-    height: int
-    matrix: int
-    full_range: bool
-
-    @classmethod
-    def of(cls, picture: av.VideoFrame) -> "Look":
-        """That of a picture."""
-        matrix, full = yuv.matrix_of(picture), yuv.is_full_range(picture)
-        return cls(picture.width, picture.height, matrix, full)
 
 
 class StatusBar:
@@ -107,7 +88,7 @@ class StatusBar:
         left, right = edge, look.width - edge
         if right - left < LEAST_NAME * size or height > look.height // 2:
             return None
-        inks: Inks = {}
+        inks: dict[Colour, Pixels] = {}
         shape = height, look.width
 
         def put(mask: Pixels, x: int, colour: Colour) -> None:
@@ -168,7 +149,7 @@ class NoSignal:
         sizes, colours = (small, middle, small), (DIM_RGB, TEXT_RGB, DIM_RGB)
         gap = round(middle * LINE_GAP)
         y = (height - sum(map(line_height, sizes)) - 2 * gap) // 2
-        inks: Inks = {}
+        inks: dict[Colour, Pixels] = {}
         for text, size, colour in zip(lines, sizes, colours, strict=True):
             mask = self._masks(text, "", size, room)
             ink = inks.setdefault(colour, np.zeros((height, width), np.uint8))
@@ -190,40 +171,6 @@ class NoSignal:
 def latency_text(seconds: float) -> str:
     """A latency in at most four digits: `45 ms`, `12.3 s`."""
     return f"{seconds * 1000:.0f} ms" if seconds < 9.9995 else f"{seconds:.1f} s"
-
-
-def compose(
-    rect: Rect, inks: Inks, look: Look, ground: Colour = PANEL_RGB, opacity: float = PANEL_OPACITY
-) -> Panel:
-    """A panel of masks (H, W) of `rect`'s size that do not overlap, one for each colour."""
-    ramp = np.arange(256) / 255
-    keep_table = _table((1 - opacity) * (1 - ramp) * 255)
-    colours = {rgb: yuv.yuv_of_rgb(rgb, look.matrix, look.full_range) for rgb in (ground, *inks)}
-    covered = np.zeros((rect.height, rect.width), np.uint8)
-    for ink in inks.values():
-        cv2.add(covered, ink, dst=covered)
-    keeps, adds = [], []
-    for channel in range(3):
-        layers = (
-            (covered, _table(colours[ground][channel] * opacity * (1 - ramp))),
-            *((ink, _table(colours[rgb][channel] * ramp)) for rgb, ink in inks.items()),
-        )
-        add = np.zeros_like(covered if channel == 0 else _halve(covered))
-        for mask, table in layers:
-            cv2.add(add, cv2.LUT(mask if channel == 0 else _halve(mask), table), dst=add)
-        adds.append(add)
-        keeps.append(cv2.LUT(covered if channel == 0 else _halve(covered), keep_table))
-    return Panel(rect, (keeps[0], keeps[1], keeps[2]), (adds[0], adds[1], adds[2]))
-
-
-def _table(levels: np.ndarray) -> Pixels:
-    return np.asarray(np.rint(levels).clip(0, 255), np.uint8)
-
-
-def _halve(mask: Pixels) -> Pixels:
-    size = mask.shape[1] // 2, mask.shape[0] // 2
-    half: Pixels = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
-    return half
 
 
 def _dot(size: int) -> Pixels:

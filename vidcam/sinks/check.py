@@ -75,6 +75,9 @@ def _check(container: Any, tally: Tally) -> None:
             )
     if not keys:
         raise OutputError(f"{name}: has no key frame")
+    # Whether pictures decode does not depend on their smoothing; threads cost more than they give.
+    video.codec_context.thread_count = 1
+    video.codec_context.options = {"skip_loop_filter": "all"}
     container.seek(max(keys), stream=video)
     shown = [picture.pts for picture in container.decode(video) if picture.pts is not None]
     if not shown or abs(max(shown) * float(video.time_base) - max(times)) > slack_s:

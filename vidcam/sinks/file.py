@@ -135,6 +135,7 @@ class VideoFileSink(Sink):
         finally:
             with self._writing():
                 container.close()
+            self._video = None  # x264 holds 800 MB at 4K: not while the check decodes
 
     def _mux(self, packets: Iterable[Any]) -> int:
         """Mux packets; returns their number."""

@@ -1,6 +1,7 @@
 """A video file or an http(s) URL: every frame in order, upright, with its time and its sound."""
 
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -38,6 +39,8 @@ CLOCK_RESTART_S = 1.0
 # Sound is stored at most so far from the pictures that it belongs to.
 SOUND_LAG_S = 1.0
 FALLBACK_RATE = Fraction(25)
+# Each thread of a decoder holds a picture or two (4K: 25 MB), and so many outrun every encoder.
+MOST_THREADS = 8
 
 
 class FileSource:
@@ -54,6 +57,7 @@ class FileSource:
             self._video = video_track(self._container, self.name, options.track)
             self._audio = self._container.streams.best("audio") if audio else None
             self._video.thread_type = "AUTO"
+            self._video.codec_context.thread_count = min(MOST_THREADS, (os.cpu_count() or 1) + 1)
             self._time_base: Fraction = self._video.time_base or Fraction(1, 90_000)
             self._rate = self._video.average_rate or self._video.guessed_rate or FALLBACK_RATE
             self._normaliser = Normaliser()
@@ -64,7 +68,7 @@ class FileSource:
             self._end_s = inf if options.duration is None else options.duration
             self._video_done = self._sound_done = False
             self._offset_s = self._start_offset()
-            self._items = self._read()
+            self._items: Iterator[Item] = self._read()
             self._waiting: list[Item] = []
             self.info = self._info(self._first_frame())
         except BaseException:
@@ -78,6 +82,7 @@ class FileSource:
 
     def close(self) -> None:
         """As `Source`."""
+        self._items = iter(())  # the generator holds this source, and so the decoder's pictures
         self._container.close()
 
     def _open(self) -> InputContainer:
