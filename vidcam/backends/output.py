@@ -29,11 +29,9 @@ class Explained:
 
     @property
     def choose(self) -> split.Chooser | None:
-        """Maps logits (N, K) to the weights (N, K) of the classes; None needs no gradient."""
+        """Maps logits (N, K) to the classes (N,); None needs no gradient."""
         methods = {self.method} | ({self.second.method} if self.second else set())
-        if self.choice is None or methods <= GRADIENT_FREE:
-            return None
-        return lambda logits: split.one_hot(self.classes(logits), logits)
+        return None if self.choice is None or methods <= GRADIENT_FREE else self.classes
 
     @property
     def choose_second(self) -> split.Chooser | None:
@@ -41,7 +39,7 @@ class Explained:
         if self.choose is None or self.second is None or self.second.index is None:
             return None
         index = self.second.index
-        return lambda logits: split.one_hot(_given(index, logits), logits)
+        return lambda logits: _given(index, logits)
 
     def classes(self, logits: Tensor) -> Tensor:
         """The class (N,) of each picture that is explained, given its logits (N, K)."""

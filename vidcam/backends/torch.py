@@ -64,11 +64,9 @@ class TorchBackend:
             with torch.no_grad(), self._autocast():
                 return fetch([self._net(inputs)])
         explained = Explained(self._method, choice, second)
+        choose, second_choose = map(_weights, (explained.choose, explained.choose_second))
         with self._autocast():
-            cut = split.forward(
-                self._net, self._layer, inputs, explained.choose, self._tail,
-                explained.choose_second,
-            )  # fmt: skip
+            cut = split.forward(self._net, self._layer, inputs, choose, self._tail, second_choose)
         return output_of(cut, explained)
 
     def _autocast(self) -> AbstractContextManager[object]:
@@ -91,6 +89,11 @@ class TorchBackend:
         except RuntimeError:
             return False
         return True
+
+
+def _weights(choose: split.Chooser | None) -> split.Chooser | None:
+    """A chooser of classes as one of weights."""
+    return choose and (lambda logits: split.one_hot(choose(logits), logits))
 
 
 def upload(pixels: Pixels, device: str) -> Tensor:

@@ -225,9 +225,11 @@ def _verify(halves: Partition, net: nn.Module, layer_name: str | None, pixels: T
     if layer_name is None:
         _compare("logits", activation, expected)
         return
-    whole = split.forward(net, net.get_submodule(layer_name), pixels, torch.ones_like)
+    best = expected.argmax(1)
+    layer = net.get_submodule(layer_name)
+    whole = split.forward(net, layer, pixels, lambda logits: split.one_hot(best, logits))
     assert whole.gradient is not None
-    cut = split.differentiate(halves.tail, activation, crossing, torch.ones_like)
+    cut = split.differentiate(halves.tail, activation, crossing, lambda _logits: best)
     assert cut.gradient is not None
     _compare("logits", cut.logits, expected)
     _compare("activation", cut.activation, whole.activation)

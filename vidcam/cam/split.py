@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from vidcam.cam.tail import Tail
 from vidcam.errors import UsageError
 
 Chooser = Callable[[Tensor], Tensor]
@@ -90,22 +91,25 @@ def forward(
 
 
 def differentiate(
-    tail: Callable[[Tensor, Sequence[Tensor]], Tensor],
+    tail: Tail,
     activation: Tensor,
     crossing: Sequence[Tensor],
     choose: Chooser | None,
     second: Chooser | None = None,
 ) -> Cut:
-    """As `forward`, behind the cut: `tail` maps A and what crosses with it to logits."""
+    """As `forward`, behind the cut; here `choose` maps logits (N, K) to the classes (N,)."""
     with torch.set_grad_enabled(choose is not None):
         leaf = activation.detach().requires_grad_(choose is not None)
-        logits = tail(leaf.clone(), crossing)
-    gradient = other = None
-    if choose is not None:
-        gradient = _gradient(logits, leaf, choose, keep=second is not None)
-        if second is not None:
-            other = _gradient(logits, leaf, second)
-    return Cut(logits.detach(), leaf.detach(), gradient, other)
+        features = tail.features(leaf.clone(), crossing)
+    logits = tail.logits(features.detach())
+    gradients: list[Tensor | None] = [None, None]
+    for n, chosen in enumerate((choose, second)):
+        if chosen is not None:
+            with torch.enable_grad():
+                score = tail.scores(features, chosen(logits)).sum()
+            keep = n == 0 and second is not None
+            gradients[n] = _derivative(score, leaf, keep)
+    return Cut(logits, leaf.detach(), *gradients)
 
 
 def one_hot(classes: Tensor, like: Tensor) -> Tensor:
@@ -116,7 +120,10 @@ def one_hot(classes: Tensor, like: Tensor) -> Tensor:
 def _gradient(logits: Tensor, leaf: Tensor, choose: Chooser, keep: bool = False) -> Tensor:
     if not logits.requires_grad:
         raise LayerError("no gradient of the scores reaches it")
-    score = (logits * choose(logits.detach())).sum()
+    return _derivative((logits * choose(logits.detach())).sum(), leaf, keep)
+
+
+def _derivative(score: Tensor, leaf: Tensor, keep: bool) -> Tensor:
     (gradient,) = torch.autograd.grad(score, leaf, allow_unused=True, retain_graph=keep)
     if gradient is None:
         raise LayerError("no gradient of the scores reaches it")
