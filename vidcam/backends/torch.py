@@ -59,11 +59,14 @@ class TorchBackend:
 
     def start(self, pixels: Pixels, choice: Choice | None, second: Second | None = None) -> Pending:
         """As `Backend`."""
+        with on_device(self.device):
+            return self._start(pixels, Explained(self._method, choice, second))
+
+    def _start(self, pixels: Pixels, explained: Explained) -> Pending:
         inputs = self._normalise(upload(pixels, self.device))
         if self._layer is None:
             with torch.no_grad(), self._autocast():
                 return fetch([self._net(inputs)])
-        explained = Explained(self._method, choice, second)
         choose, second_choose = map(_weights, (explained.choose, explained.choose_second))
         with self._autocast():
             cut = split.forward(self._net, self._layer, inputs, choose, self._tail, second_choose)
@@ -94,6 +97,11 @@ class TorchBackend:
 def _weights(choose: split.Chooser | None) -> split.Chooser | None:
     """A chooser of classes as one of weights."""
     return choose and (lambda logits: split.one_hot(choose(logits), logits))
+
+
+def on_device(device: str) -> AbstractContextManager[object]:
+    """The context in which a GPU is the current one, for all that torch makes without naming it."""
+    return torch.cuda.device(device) if device.startswith("cuda") else nullcontext()
 
 
 def upload(pixels: Pixels, device: str) -> Tensor:
@@ -134,5 +142,7 @@ def choose_precision(name: str, device: str) -> str:
         fast = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
         return "bf16" if fast else "f32"
     if device.startswith("cuda"):
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+        with on_device(device):
+            has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bf16" if has_bf16 else "fp16"
     return "f32"

@@ -136,7 +136,9 @@ def hold(session: "Session", clip: str, options: FileOptions) -> Held:
     source = open_source(clip, options, audio=False)
     try:
         info = source.info
-        frame_bytes = info.width * info.height * 3 // 2 + 3 * size**2
+        # The composed picture is another one of twice the size when it lies beside the original.
+        pictures = 3 if options.layout == "side-by-side" else 1
+        frame_bytes = pictures * info.width * info.height * 3 // 2 + 3 * size**2
         most = max(FEWEST_HELD, HELD_BYTES // frame_bytes)
         for item in source:
             if isinstance(item, Frame):

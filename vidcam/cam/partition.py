@@ -44,7 +44,7 @@ def partition(net: nn.Module, layer_name: str | None, size: int) -> Partition:
     try:
         graph_module = _export(net, layer_name, noise)
         halves = _cut(graph_module, _Values(graph_module, noise), layer_name is not None)
-    except PartitionError:
+    except (PartitionError, MemoryError, OSError):
         raise
     except Exception as error:  # the exporter raises whatever its parts raise
         kind, text = type(error).__name__, str(error).strip().partition("\n")[0]

@@ -4,6 +4,7 @@ It is kept as data (operations by name, and tensors), so that a cache can hold i
 needs neither the network nor torch's exporter, whose import alone takes a second.
 """
 
+import io
 import json
 import operator
 from collections.abc import Sequence
@@ -134,7 +135,10 @@ class Tail:
         steps = [(s.name, s.operation, s.arguments, s.keywords) for s in self._steps]
         written = {"inputs": self._inputs, "steps": steps, "output": self._output}
         (folder / "tail.json").write_text(json.dumps(written))
-        torch.save(self._tensors, folder / "tail.pt")
+        # Not straight into a file: where the disk is full, torch's writer ends the process.
+        tensors = io.BytesIO()
+        torch.save(self._tensors, tensors)
+        (folder / "tail.pt").write_bytes(tensors.getbuffer())
 
     @classmethod
     def load(cls, folder: Path) -> "Tail":

@@ -63,14 +63,18 @@ def run(clip: str | None, options: BenchOptions) -> Report:
             log.info("%s", step)
 
         try:
-            uri = clip if clip is not None else _made(folder, options)
-            info = _checked(uri, options)
+            # What is wrong is said at once, before a clip is made.
+            _check_encoder(options)
+            if clip is not None:
+                _info(clip, options)
             start_s = time.perf_counter()
             from vidcam.session import session_of
 
             session = session_of(options)
             startup_s = time.perf_counter() - start_s
             log.info("%s", session.summary)
+            uri = clip if clip is not None else _made(folder, options)
+            info = _info(uri, options)
             from vidcam.bench.measure import measure
 
             measured = measure(session, uri, options, folder, began=began, started=interrupts.watch)
@@ -179,15 +183,19 @@ def _made(folder: Path, options: BenchOptions) -> str:
     return str(path)
 
 
-def _checked(uri: str, options: BenchOptions) -> "StreamInfo":
-    """What is known of the clip; what is wrong with it or with the encoder is said at once."""
+def _check_encoder(options: BenchOptions) -> None:
+    """Raise UsageError when the encoder cannot write what is asked."""
     from vidcam.bench.measure import suffix_for
     from vidcam.sinks.encoder import check_output
+
+    check_output(Path(f"out{suffix_for(options)}"), options)
+
+
+def _info(uri: str, options: BenchOptions) -> "StreamInfo":
     from vidcam.sources import open_source
 
     source = open_source(uri, options, options.audio)
     source.close()
-    check_output(Path(f"out{suffix_for(options)}"), options)
     return source.info
 
 

@@ -101,8 +101,11 @@ def _engines() -> Iterator[Line]:
     yield OK, f"{model.name}: {len(model.labels)} classes, {weights / 1e6:.1f} million weights"
     device = choose_device("auto")
     if is_best_for(device, "auto"):
-        import openvino
-
+        try:
+            import openvino
+        except Exception as error:  # noqa: BLE001 - a broken install may raise anything
+            yield NOTE, f"torch runs networks; openvino cannot be imported ({error})"
+            return
         version = openvino.get_version().partition("-")[0]
         yield OK, f"openvino {version} runs networks on the CPU; it keeps them in {cache_folder()}"
     elif device == "cpu" and not is_installed():

@@ -26,9 +26,9 @@ CHECKPOINT_SUFFIXES = {".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".pkl"}
 class Model:
     """A network and all that is needed to feed it and to read it.
 
-    `build` makes the network with its weights, when it is first asked for: an engine that kept what
-    it made of it needs no network. `identity` says which network it is without building it,
-    None where only its weights tell.
+    `build` gives the network with its weights, when it is first asked for: an engine that kept what
+    it made of the built-in one needs no network. `identity` says which network it is without
+    building it, None where only its weights tell.
     `mean` and `std` are per channel (R, G, B) on 0..255. `fit` is how a checkpoint wants
     its pictures, None to leave it to the kind of input; `crop_share` is the share of the shorter
     side that a centre crop takes.
@@ -69,7 +69,7 @@ class Model:
 
 
 def load_model(options: ModelOptions) -> Model:
-    """The model that the options name. Raises UsageError, or SourceError when a download fails."""
+    """The model that the options name. Raises UsageError, or SourceError without its weights."""
     model = _load(options.model, options.lang)
     if options.labels:
         labels = Labels.of_names(read_names(options.labels), options.lang)

