@@ -47,11 +47,15 @@ class Slowed:
         self._backend, self._least_s = backend, 1 / fps
         self._never = threading.Event()
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def start(self, *arguments: Any) -> Any:
+        """As `Backend`."""
         start_s = time.monotonic()
-        output = self._backend(*arguments)
+        output = self._backend.start(*arguments)()
         self._never.wait(max(0.0, start_s + self._least_s - time.monotonic()))
-        return output
+        return lambda: output
 
 
 @dataclass

@@ -233,7 +233,7 @@ def test_a_lost_source_that_is_given_up_is_exit_4_and_a_wrong_password_exit_3(tm
     assert run.stderr[-1] == "vidcam: 1 of 1 source was lost for good"
     assert refused.stderr[-1].endswith("user or password is wrong or missing")
     with av.open(str(tmp_path / "night.mp4")) as container:
-        assert len(list(container.decode(video=0))) >= 5
+        assert list(container.decode(video=0)), "what came before the loss"
     everything = "\n".join([run.said, refused.said, *run.stdout, *map(str, tmp_path.iterdir())])
     everything += (tmp_path / "seen.jsonl").read_text()
     assert name in everything and '"frame"' in everything

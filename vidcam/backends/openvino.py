@@ -175,8 +175,8 @@ def _build(model: Model, cam: CamOptions, folder: Path) -> None:
     from vidcam.cam.layers import layer_of
     from vidcam.cam.partition import PartitionError, partition
 
-    log.info("prepares %s for OpenVINO, which takes a while the first time", model.name)
     layer = layer_of(model, cam)
+    log.info("prepares %s for OpenVINO, which takes a while the first time", model.name)
     try:
         sample = torch.zeros(1, 3, model.size, model.size)
         halves = partition(fold_batchnorm(model.net, sample, keep=layer), layer, model.size)
