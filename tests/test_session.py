@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from checkpoints import small_checkpoint
 from clips import decode, make_clip
 
 import vidcam
@@ -21,16 +22,7 @@ SMALL = "lavfi:testsrc2=size=320x180:rate=25"
 @pytest.fixture(scope="module")
 def small_model(tmp_path_factory):
     """A checkpoint of a small network with fixed random weights."""
-    import torch
-    from torchvision import models
-
-    path = tmp_path_factory.mktemp("checkpoint") / "small.pt"
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        net = models.squeezenet1_1(num_classes=3)
-    payload = {"vidcam": 1, "arch": "squeezenet1_1", "labels": ["red", "green", "blue"]}
-    torch.save(payload | {"state_dict": net.state_dict(), "size": 64, "fit": "pad"}, path)
-    return str(path)
+    return str(small_checkpoint(tmp_path_factory.mktemp("checkpoint"), fit="pad"))
 
 
 @pytest.fixture

@@ -2,20 +2,17 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import cycle
 
 import numpy as np
 
 from vidcam.classifier import Classifier, Seen
-from vidcam.feed import Feed
+from vidcam.feed import Feed, Timed
 from vidcam.inbox import Ticket
 from vidcam.options import ExplainOptions
 from vidcam.types import Batch, Pixels, Rect, Result, RunStats
 from vidcam.view import View
-
-Timed = Callable[[str], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True, slots=True)

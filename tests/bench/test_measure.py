@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checkpoints import small_checkpoint
 from clips import decode, make_clip
 
 from vidcam import yuv
@@ -36,15 +37,7 @@ def clip(tmp_path_factory):
 @pytest.fixture(scope="module")
 def options(tmp_path_factory):
     """Those of a small network with fixed random weights, whose numbers repeat."""
-    import torch
-    from torchvision import models
-
-    path = tmp_path_factory.mktemp("checkpoint") / "small.pt"
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        net = models.squeezenet1_1(num_classes=3)
-    payload = {"vidcam": 1, "arch": "squeezenet1_1", "labels": ["red", "green", "blue"]}
-    torch.save(payload | {"state_dict": net.state_dict(), "size": 64}, path)
+    path = small_checkpoint(tmp_path_factory.mktemp("checkpoint"))
     return BenchOptions(model=str(path), backend="torch", precision="f32", repeats=2)
 
 

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from checkpoints import small_checkpoint
 from clips import make_clip
 
 from vidcam.bench.stages import STAGES
@@ -23,16 +24,7 @@ FRAMES = 10
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     """A small network with fixed random weights."""
-    import torch
-    from torchvision import models
-
-    path = tmp_path_factory.mktemp("checkpoint") / "small.pt"
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        net = models.squeezenet1_1(num_classes=3)
-    payload = {"vidcam": 1, "arch": "squeezenet1_1", "labels": ["红", "绿", "蓝"], "size": 64}
-    torch.save(payload | {"state_dict": net.state_dict()}, path)
-    return path
+    return small_checkpoint(tmp_path_factory.mktemp("checkpoint"), ("红", "绿", "蓝"))
 
 
 @pytest.fixture(scope="module")

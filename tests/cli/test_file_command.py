@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checkpoints import small_checkpoint
 from clips import decode, make_clip, packets, times
 
 from vidcam.sinks.records import CSV_HEADER
@@ -22,16 +23,7 @@ DEADLINE_S = 120
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory):
     """A small network with fixed random weights and three classes."""
-    import torch
-    from torchvision import models
-
-    path = tmp_path_factory.mktemp("checkpoint") / "small.pt"
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        net = models.squeezenet1_1(num_classes=3)
-    payload = {"vidcam": 1, "arch": "squeezenet1_1", "labels": ["红", "绿", "蓝"], "size": 64}
-    torch.save(payload | {"state_dict": net.state_dict()}, path)
-    return path
+    return small_checkpoint(tmp_path_factory.mktemp("checkpoint"), ("红", "绿", "蓝"))
 
 
 @pytest.fixture

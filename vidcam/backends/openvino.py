@@ -29,7 +29,7 @@ from vidcam.types import Pixels
 
 log = logging.getLogger("vidcam")
 
-PRECISIONS = {"f32": "FP32", "bf16": "BF16"}
+PRECISIONS = ("f32", "bf16")
 REFUSED = "unsuitable.txt"
 ABOUT = "about.json"
 EXPORTED, CONVERTED = "trunk.pt2", "trunk.xml"
