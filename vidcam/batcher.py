@@ -10,7 +10,7 @@ import numpy as np
 from vidcam.classifier import Classifier, Seen
 from vidcam.feed import Feed, Timed
 from vidcam.inbox import Ticket
-from vidcam.options import ExplainOptions
+from vidcam.options import VideoOptions
 from vidcam.types import Batch, Pixels, Rect, Result, RunStats
 from vidcam.view import View
 
@@ -31,7 +31,7 @@ class Batcher:
     """Gives the network its batches, in buffers that are reused."""
 
     def __init__(
-        self, classifier: Classifier, options: ExplainOptions, most: int, view: View | None
+        self, classifier: Classifier, options: VideoOptions, most: int, view: View | None
     ) -> None:
         self._classifier = classifier
         self._every = options.cam_every

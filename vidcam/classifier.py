@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from vidcam.backends import Backend, Choice, Output, Second
 from vidcam.labels import Labels, parse_classes
 from vidcam.models import Model
-from vidcam.options import ExplainOptions
+from vidcam.options import VideoOptions
 from vidcam.types import UNKNOWN_INDEX, Map, Pixels, Score
 from vidcam.view import View
 
@@ -38,7 +38,7 @@ class Seen:
 class Classifier:
     """A backend with the rules of the options: which classes compete, which is explained."""
 
-    def __init__(self, model: Model, backend: Backend, options: ExplainOptions) -> None:
+    def __init__(self, model: Model, backend: Backend, options: VideoOptions) -> None:
         self.labels: Labels = model.labels
         self.size = model.size
         self.backend = backend

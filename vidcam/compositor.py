@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from vidcam import yuv
-from vidcam.options import ExplainOptions, LiveOptions
+from vidcam.options import VideoOptions, LiveOptions
 from vidcam.overlays import Overlay
 from vidcam.overlays.fonts import FontChain
 from vidcam.overlays.heat import Heat
@@ -23,7 +23,7 @@ from vidcam.view import View
 class Compositor:
     """Draws a result into its picture, or beside it."""
 
-    def __init__(self, options: ExplainOptions) -> None:
+    def __init__(self, options: VideoOptions) -> None:
         # One thread draws: OpenCV's own would take cores from decoder, network and encoder, and
         # their waiting doubles the CPU time of a blend.
         cv2.setNumThreads(1)

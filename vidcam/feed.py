@@ -9,7 +9,7 @@ from typing import Protocol
 from vidcam.classifier import Classifier, Seen
 from vidcam.errors import UsageError
 from vidcam.inbox import Answer
-from vidcam.options import ExplainOptions
+from vidcam.options import VideoOptions
 from vidcam.prepare import Geometry, Preparer, map_on_picture
 from vidcam.sources import Item, Source
 from vidcam.stats import SourceStats
@@ -84,7 +84,7 @@ class Feed:
 
     def __init__(
         self, reader: Reader, stats: SourceStats, geometry: Geometry, classifier: Classifier,
-        options: ExplainOptions,
+        options: VideoOptions,
     ) -> None:  # fmt: skip
         self.reader = reader
         self.stats = stats

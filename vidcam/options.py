@@ -230,12 +230,12 @@ class EventOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExplainOptions(ShowOptions, CamOptions, ModelOptions):
+class VideoOptions(ShowOptions, CamOptions, ModelOptions):
     """What `file` and `live` share: the network, the map, and what the picture carries."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class FileOptions(ReadOptions, EncodeOptions, ExplainOptions):
+class FileOptions(ReadOptions, EncodeOptions, VideoOptions):
     """All options of `vidcam file`, `vidcam.stream` and `vidcam.run`."""
 
     batch: int | None = option(None, "Pictures in one call of the network.", minimum=1, maximum=512)
@@ -257,5 +257,5 @@ class BenchOptions(FileOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LiveOptions(EventOptions, RecordOptions, EncodeOptions, ExplainOptions, CameraOptions):
+class LiveOptions(EventOptions, RecordOptions, EncodeOptions, VideoOptions, CameraOptions):
     """All options of `vidcam live`."""

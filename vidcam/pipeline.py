@@ -20,7 +20,7 @@ from vidcam.channel import Channel, Closed
 from vidcam.classifier import Classifier
 from vidcam.feed import Feed
 from vidcam.inbox import Inbox, Ticket
-from vidcam.options import ExplainOptions
+from vidcam.options import VideoOptions
 from vidcam.policy import Policy
 from vidcam.sources import Item
 from vidcam.types import (
@@ -72,7 +72,7 @@ class Pipeline:
     """Any number of feeds through one classifier."""
 
     def __init__(
-        self, feeds: Sequence[Feed], classifier: Classifier, options: ExplainOptions,
+        self, feeds: Sequence[Feed], classifier: Classifier, options: VideoOptions,
         policy: Policy, view: View | None = None,
     ) -> None:  # fmt: skip
         self.stats = RunStats()

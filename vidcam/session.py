@@ -13,7 +13,7 @@ from vidcam.drive import drive
 from vidcam.errors import UsageError
 from vidcam.feed import Feed, WholeReader
 from vidcam.models import load_model
-from vidcam.options import ExplainOptions, FileOptions
+from vidcam.options import VideoOptions, FileOptions
 from vidcam.pipeline import Pipeline
 from vidcam.policy import AUTO_BATCH, Policy
 from vidcam.prepare import Geometry
@@ -31,7 +31,7 @@ VIDEO_FIT = "stretch"
 class Session:
     """A loaded model with its engine and options."""
 
-    def __init__(self, options: ExplainOptions, policy: Policy | None = None) -> None:
+    def __init__(self, options: VideoOptions, policy: Policy | None = None) -> None:
         """Load the model; `policy` None is that of files, every frame in batches of 8.
 
         Raises UsageError, or SourceError when weights cannot be fetched.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidcam.classifier import Classifier, Seen
-from vidcam.options import ExplainOptions
+from vidcam.options import VideoOptions
 from vidcam.types import UNKNOWN_INDEX, Map, Pixels, Prediction, Rect, Score
 
 HEAT_TIME_S = 0.25
@@ -127,7 +127,7 @@ class HeatTrack:
 class Timeline:
     """Turns what the network saw into predictions, for one source, in order of time."""
 
-    def __init__(self, classifier: Classifier, options: ExplainOptions) -> None:
+    def __init__(self, classifier: Classifier, options: VideoOptions) -> None:
         self._classifier = classifier
         self._options = options
         self._cuts = SceneCuts()
