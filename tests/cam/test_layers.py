@@ -37,7 +37,7 @@ def test_the_default_layer_is_the_last_with_a_grid_that_the_scores_depend_on(nam
     check_layer(net, layer, oracle.SIZE)
     cut = split.forward(net, net.get_submodule(layer), oracle.pictures(2), torch.ones_like)
     assert to_grid(cut.activation).shape == (2, *grid)
-    assert to_grid(cut.gradient).flatten(1).any(1).all()
+    assert to_grid(cut.gradients[0]).flatten(1).any(1).all()
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_the_map_is_the_librarys(library, name, layer, method):
     net, x = oracle.network(name), oracle.pictures(2)
     classes, _, _ = oracle.oracle(net, layer, x, to_grid)
     cut = split.forward(net, net.get_submodule(layer), x, lambda y: split.one_hot(classes, y))
-    signed = METHODS[method](to_grid(cut.activation), to_grid(cut.gradient))
+    signed = METHODS[method](to_grid(cut.activation), to_grid(cut.gradients[0]))
 
     expected = library_map(library, method, net, layer, x, classes)
 

@@ -42,7 +42,7 @@ def test_the_halves_give_the_oracles_maps_for_any_batch(name, layer, crossing, t
         activation, *across = halves.trunk(pictures)
     cut = split.differentiate(tail, activation, across, lambda _logits: classes)
     torch.testing.assert_close(cut.logits, logits, rtol=1e-3, atol=1e-3 * float(logits.std()))
-    got = oracle.normalised(oracle.gradcam_map(to_grid(cut.activation), to_grid(cut.gradient)))
+    got = oracle.normalised(oracle.gradcam_map(to_grid(cut.activation), to_grid(cut.gradients[0])))
     assert (got - expected).abs().max() < 1e-3
 
 

@@ -34,7 +34,7 @@ CUTS = [
 def cut_map(net, layer, x, classes):
     """(logits, normalised maps) of vidcam's split."""
     cut = split.forward(net, net.get_submodule(layer), x, lambda y: split.one_hot(classes, y))
-    return cut.logits, oracle.normalised(METHODS["gradcam"](cut.activation, cut.gradient))
+    return cut.logits, oracle.normalised(METHODS["gradcam"](cut.activation, cut.gradients[0]))
 
 
 @pytest.mark.parametrize(("name", "layer"), CUTS, ids=lambda value: str(value))
@@ -73,7 +73,7 @@ def test_the_map_of_a_token_layer_is_that_of_a_full_backward(name, layer, grid):
 
     cut = split.forward(net, net.get_submodule(layer), x, lambda y: split.one_hot(classes, y))
 
-    got = oracle.normalised(METHODS["gradcam"](grid(cut.activation), grid(cut.gradient)))
+    got = oracle.normalised(METHODS["gradcam"](grid(cut.activation), grid(cut.gradients[0])))
     assert (got - expected).abs().max() < oracle.TOLERANCE
 
 
@@ -111,11 +111,25 @@ def test_each_picture_is_explained_for_its_own_class_and_not_for_its_neighbours(
 
 def test_without_a_chooser_there_is_no_graph_and_no_gradient():
     net, x = oracle.network("resnet18"), oracle.pictures(1)
-    cut = split.forward(net, net.layer4, x, None)
-    assert cut.gradient is None
+    cut = split.forward(net, net.layer4, x)
+    assert cut.gradients == ()
     assert not cut.logits.requires_grad and not cut.activation.requires_grad
     with torch.no_grad():
         torch.testing.assert_close(cut.logits, net(x))
+
+
+def test_several_classes_of_one_pass_have_the_gradients_of_passes_of_their_own():
+    net, x = oracle.network("densenet121"), oracle.pictures(2)
+
+    def choose(index):
+        return lambda logits: split.one_hot(torch.full((2,), index), logits)
+
+    chosen = [choose(index) for index in (3, 500, 999)]
+    together = split.forward(net, net.features, x, *chosen)
+    assert len(together.gradients) == 3
+    for chooser, gradient in zip(chosen, together.gradients, strict=True):
+        (alone,) = split.forward(net, net.features, x, chooser).gradients
+        torch.testing.assert_close(gradient, alone)
 
 
 def test_only_the_tail_is_differentiated():
@@ -191,7 +205,7 @@ def test_the_tails_context_is_left_also_when_the_tail_raises():
 
     net[6].register_forward_pre_hook(fail)
     with pytest.raises(Broken):
-        split.forward(net, net[3], oracle.pictures(1), torch.ones_like, Watched)
+        split.forward(net, net[3], oracle.pictures(1), torch.ones_like, tail=Watched)
     assert events == ["in", "out"]
 
 

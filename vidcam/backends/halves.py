@@ -72,9 +72,7 @@ class HalvesBackend:
     ) -> Pending:
         with run as padded, OneThread(), on_device(self.device):
             activation, *crossing = (tensor[:count] for tensor in padded)
-            cut = split.differentiate(
-                self._tail, activation, crossing, explained.choose, explained.choose_second
-            )
+            cut = split.differentiate(self._tail, activation, crossing, *explained.choosers)
             return output_of(cut, explained)
 
     def _in_parts(self, pixels: Pixels) -> list[Tensor]:

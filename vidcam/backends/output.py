@@ -28,18 +28,15 @@ class Explained:
         self._classes: Tensor | None = None
 
     @property
-    def choose(self) -> split.Chooser | None:
-        """Maps logits (N, K) to the classes (N,); None needs no gradient."""
+    def choosers(self) -> list[split.Chooser]:
+        """What maps logits (N, K) to the classes (N,) of each gradient that is needed."""
         methods = {self.method} | ({self.second.method} if self.second else set())
-        return None if self.choice is None or methods <= GRADIENT_FREE else self.classes
-
-    @property
-    def choose_second(self) -> split.Chooser | None:
-        """The same for the second map; None when it explains the same classes."""
-        if self.choose is None or self.second is None or self.second.index is None:
-            return None
+        if self.choice is None or methods <= GRADIENT_FREE:
+            return []
+        if self.second is None or self.second.index is None:  # it explains the same classes
+            return [self.classes]
         index = self.second.index
-        return lambda logits: _given(index, logits)
+        return [self.classes, lambda logits: _given(index, logits)]
 
     def classes(self, logits: Tensor) -> Tensor:
         """The class (N,) of each picture that is explained, given its logits (N, K)."""
@@ -72,17 +69,13 @@ def output_of(cut: split.Cut, explained: Explained) -> Pending:
         return fetch([cut.logits])
     with torch.no_grad():
         activation = to_grid(cut.activation)
-        found = [cut.logits, _map(explained.method, activation, cut.gradient)]
+        # Without a gradient the method is one that ignores it.
+        gradients = [to_grid(gradient) for gradient in cut.gradients] or [activation]
+        found = [cut.logits, METHODS[explained.method](activation, gradients[0])]
         found.append(explained.classes(cut.logits))
         if explained.second is not None:
-            gradient = cut.gradient if cut.second is None else cut.second
-            found.append(_map(explained.second.method, activation, gradient))
+            found.append(METHODS[explained.second.method](activation, gradients[-1]))
     return fetch(found)
-
-
-def _map(method: str, activation: Tensor, gradient: Tensor | None) -> Tensor:
-    # Without a gradient the method is one that ignores it.
-    return METHODS[method](activation, activation if gradient is None else to_grid(gradient))
 
 
 def fetch(found: Sequence[Tensor]) -> Pending:

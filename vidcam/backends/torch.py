@@ -67,9 +67,9 @@ class TorchBackend:
         if self._layer is None:
             with torch.no_grad(), self._autocast():
                 return fetch([self._net(inputs)])
-        choose, second_choose = map(_weights, (explained.choose, explained.choose_second))
+        choosers = map(_weights, explained.choosers)
         with self._autocast():
-            cut = split.forward(self._net, self._layer, inputs, choose, self._tail, second_choose)
+            cut = split.forward(self._net, self._layer, inputs, *choosers, tail=self._tail)
         return output_of(cut, explained)
 
     def _autocast(self) -> AbstractContextManager[object]:
@@ -88,15 +88,15 @@ class TorchBackend:
         blank = torch.zeros(1, 3, size, size, device=self.device)
         try:
             with self._autocast():
-                split.forward(self._net, self._layer, blank, torch.ones_like, self._tail)
+                split.forward(self._net, self._layer, blank, torch.ones_like, tail=self._tail)
         except RuntimeError:
             return False
         return True
 
 
-def _weights(choose: split.Chooser | None) -> split.Chooser | None:
+def _weights(choose: split.Chooser) -> split.Chooser:
     """A chooser of classes as one of weights."""
-    return choose and (lambda logits: split.one_hot(choose(logits), logits))
+    return lambda logits: split.one_hot(choose(logits), logits)
 
 
 def on_device(device: str) -> AbstractContextManager[object]:

@@ -150,15 +150,15 @@ def _dry_run(net: nn.Module, layer: nn.Module, size: int) -> None:
     if cut.activation.shape[0] != 1:
         raise LayerError(f"its result of shape {_shape(cut.activation)} is of parts of the picture")
     activation = to_grid(cut.activation)
-    if cut.gradient is None or not bool(to_grid(cut.gradient).any()):
+    if not bool(to_grid(cut.gradients[0]).any()):
         raise LayerError("no gradient of the scores reaches its grid")
     if activation.shape[1] != cut.logits.shape[1]:
         return
-    first = split.forward(
+    (first,) = split.forward(
         net, layer, _blank(net, size), lambda y: split.one_hot(torch.zeros_like(y[:, 0]).long(), y)
-    )
+    ).gradients
     # A class map (SqueezeNet's last conv) is its own explanation: its gradient is one constant.
-    if first.gradient is not None and int(to_grid(first.gradient).any((0, 2, 3)).sum()) <= 1:
+    if int(to_grid(first).any((0, 2, 3)).sum()) <= 1:
         raise LayerError("it is the class map itself, so its gradient is the same everywhere")
 
 

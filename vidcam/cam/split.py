@@ -10,7 +10,7 @@ one on another path of the trunk would overwrite what the layer returned (2026-1
 has both faults; its map of densenet121's `features` is off by 0.12).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -25,15 +25,11 @@ Chooser = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Cut:
-    """What one pass gives: logits (N, K), activation and dY/dA (N, C, h, w) or None.
-
-    `second` is dY/dA of the second choice of classes, None without one.
-    """
+    """What one pass gives: logits (N, K), activation (N, C, h, w), and dY/dA of each choice."""
 
     logits: Tensor
     activation: Tensor
-    gradient: Tensor | None
-    second: Tensor | None = None
+    gradients: tuple[Tensor, ...]
 
 
 class LayerError(UsageError):
@@ -44,15 +40,14 @@ def forward(
     net: nn.Module,
     layer: nn.Module,
     pixels: Tensor,
-    choose: Chooser | None,
+    *choosers: Chooser,
     tail: Callable[[], AbstractContextManager[object]] = nullcontext,
-    second: Chooser | None = None,
 ) -> Cut:
     """Run `net` on `pixels` (N, 3, S, S), cut at `layer`.
 
-    `choose` maps logits (N, K) to the weights (N, K) of the classes whose scores are explained,
-    None explains nothing; `second` asks for other classes beside them, at the cost of another pass
-    back through the tail. `tail` is a context in which the tail runs. No hook outlives the call.
+    Each of `choosers` maps logits (N, K) to the weights (N, K) of the classes whose scores are
+    explained, at the cost of one pass back through the tail; without any, nothing is explained.
+    `tail` is a context in which the tail runs. No hook outlives the call.
     Raises LayerError when the layer is not called just once with a tensor for a result.
     """
     leaves: list[Tensor] = []
@@ -66,9 +61,9 @@ def forward(
         context = tail()
         context.__enter__()
         entered.append(context)
-        torch.set_grad_enabled(choose is not None)
+        torch.set_grad_enabled(bool(choosers))
         # The tail is a thousandth of the work: f32 there keeps the ranking of close logits.
-        leaf = output.detach().to(torch.float32, copy=True).requires_grad_(choose is not None)
+        leaf = output.detach().to(torch.float32, copy=True).requires_grad_(bool(choosers))
         leaves.append(leaf)
         return leaf.clone()
 
@@ -78,38 +73,33 @@ def forward(
             logits = net(pixels)
             if not leaves:
                 raise LayerError("it is not called in a forward pass")
-            gradient = other = None
-            if choose is not None:
-                gradient = _gradient(logits, leaves[0], choose, keep=second is not None)
-            if choose is not None and second is not None:
-                other = _gradient(logits, leaves[0], second)
+            if choosers and not logits.requires_grad:
+                raise LayerError("no gradient of the scores reaches it")
+            gradients = [
+                _derivative((logits * choose(logits.detach())).sum(), leaves[0], left)
+                for choose, left in _with_left(choosers)
+            ]
         finally:
             handle.remove()
             for context in entered:
                 context.__exit__(None, None, None)
-    return Cut(logits.detach(), leaves[0].detach(), gradient, other)
+    return Cut(logits.detach(), leaves[0].detach(), tuple(gradients))
 
 
 def differentiate(
-    tail: Tail,
-    activation: Tensor,
-    crossing: Sequence[Tensor],
-    choose: Chooser | None,
-    second: Chooser | None = None,
+    tail: Tail, activation: Tensor, crossing: Sequence[Tensor], *choosers: Chooser
 ) -> Cut:
-    """As `forward`, behind the cut; here `choose` maps logits (N, K) to the classes (N,)."""
-    with torch.set_grad_enabled(choose is not None):
-        leaf = activation.detach().requires_grad_(choose is not None)
+    """As `forward`, behind the cut; here choosers map logits (N, K) to the classes (N,)."""
+    with torch.set_grad_enabled(bool(choosers)):
+        leaf = activation.detach().requires_grad_(bool(choosers))
         features = tail.features(leaf.clone(), crossing)
     logits = tail.logits(features.detach())
-    gradients: list[Tensor | None] = [None, None]
-    for n, chosen in enumerate((choose, second)):
-        if chosen is not None:
-            with torch.enable_grad():
-                score = tail.scores(features, chosen(logits)).sum()
-            keep = n == 0 and second is not None
-            gradients[n] = _derivative(score, leaf, keep)
-    return Cut(logits, leaf.detach(), *gradients)
+    gradients = []
+    for choose, left in _with_left(choosers):
+        with torch.enable_grad():
+            score = tail.scores(features, choose(logits)).sum()
+        gradients.append(_derivative(score, leaf, left))
+    return Cut(logits, leaf.detach(), tuple(gradients))
 
 
 def one_hot(classes: Tensor, like: Tensor) -> Tensor:
@@ -117,10 +107,10 @@ def one_hot(classes: Tensor, like: Tensor) -> Tensor:
     return nn.functional.one_hot(classes, like.shape[1]).to(like.dtype)
 
 
-def _gradient(logits: Tensor, leaf: Tensor, choose: Chooser, keep: bool = False) -> Tensor:
-    if not logits.requires_grad:
-        raise LayerError("no gradient of the scores reaches it")
-    return _derivative((logits * choose(logits.detach())).sum(), leaf, keep)
+def _with_left(choosers: Sequence[Chooser]) -> Iterator[tuple[Chooser, bool]]:
+    """Each chooser, and whether another follows that needs the graph."""
+    for number, choose in enumerate(choosers, 1):
+        yield choose, number < len(choosers)
 
 
 def _derivative(score: Tensor, leaf: Tensor, keep: bool) -> Tensor:
