@@ -95,7 +95,7 @@ def watch(url: str, folder: Path, seconds: float, fps: float) -> tuple[Watching,
     recording = str(folder / "live.mp4")
     options = LiveOptions(camera=(url,), duration=seconds, precision="f32")
     session = Session(options, live_policy(1, options))
-    session.classifier = Classifier(session.model, Slowed(session.backend, fps), options)
+    session.classifier = Classifier(session.model, Slowed(session.backend, fps), options, options)
     counts = SourceStats("camera")
     run = LiveRun(session, captures(options), [counts], options)
     outputs = Outputs(parse_targets([recording], 1, options), options, True, View.of(options))

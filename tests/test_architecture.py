@@ -37,6 +37,8 @@ FORBIDDEN = {
     "models": NETWORK_ONLY,
     "classifier": NETWORK_ONLY,
     "cam": NETWORK_ONLY,
+    "pictures": {"click", "vidcam.figures.chart", "vidcam.figures.grid"},
+    "figures": {*NO_NETWORK, "click"},
     "backends": NETWORK_ONLY,
     # The pipeline knows only the contracts, which are the folders' own __init__.
     "stats": LIGHT,
@@ -45,9 +47,10 @@ FORBIDDEN = {
 }
 
 PUBLIC = [
-    "FileOptions", "Frame", "Interrupted", "OutputError", "Prediction", "Rect", "Result",
+    "ExplainOptions", "Explainer", "Explanation", "FileOptions", "Frame", "Heatmap",
+    "ImageOptions", "Interrupted", "OutputError", "Prediction", "Predictor", "Rect", "Result",
     "RunStats", "Score", "Session", "SourceError", "SourceLost", "StreamInfo", "UnknownName",
-    "UsageError", "VidcamError", "run", "stream",
+    "UsageError", "VidcamError", "explain", "predict", "run", "stream",
 ]  # fmt: skip
 
 
@@ -166,7 +169,17 @@ def test_the_errors_and_options_load_nothing_heavy():
 
 
 @pytest.mark.parametrize(
-    "arguments", ["--help", "--version", "file --help", "models --help", "doctor --help"]
+    "arguments",
+    [
+        "--help",
+        "--version",
+        "file --help",
+        "image --help",
+        "explain --help",
+        "layers --help",
+        "models --help",
+        "doctor --help",
+    ],  # fmt: skip
 )
 def test_help_loads_nothing_heavy(arguments):
     loaded = loaded_by(f"""

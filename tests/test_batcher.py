@@ -53,7 +53,7 @@ class Apart:
 def results(session, cat_clip):
     def run(backend, frames=45, wait_for_result=True):
         options = FileOptions(precision="f32", max_frames=frames)
-        classifier = Classifier(session.model, backend, options)
+        classifier = Classifier(session.model, backend, options, options)
         source = open_source(str(cat_clip), options, audio=False)
         stats = SourceStats(source.info.name)
         feed = Feed(WholeReader(source), stats, session.geometry, classifier, options)

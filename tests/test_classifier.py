@@ -37,7 +37,7 @@ def pixels():
 
 def classifier(model, **options):
     settings = FileOptions(**({"precision": "f32", "device": "cpu", "backend": "torch"} | options))
-    return Classifier(model, load_backend(model, settings, settings), settings)
+    return Classifier(model, load_backend(model, settings, settings), settings, settings)
 
 
 class Fixed:
@@ -55,7 +55,8 @@ class Fixed:
 def fixed(logits, **options):
     """A Classifier over given logits (N, K) with classes called class 0, class 1, …"""
     named = oracle.as_model(nn.Identity(), classes=np.shape(logits)[1])
-    return Classifier(named, Fixed(logits), FileOptions(**options))
+    settings = FileOptions(**options)
+    return Classifier(named, Fixed(logits), settings, settings)
 
 
 def test_scores_are_the_networks_probabilities(model, pixels):

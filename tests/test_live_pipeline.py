@@ -99,7 +99,7 @@ def live(session):
 
     def run(*scripts, backend=None, every=1, sinks=None, view=None, tick=None, options=OPTIONS,
             groups=None, no_signal=None, seconds=None, geometry=None, **patience):  # fmt: skip
-        classifier = Classifier(session.model, backend or session.backend, options)
+        classifier = Classifier(session.model, backend or session.backend, options, options)
         start_s = time.monotonic()
         feeds, stations, all_sinks = [], [], sinks or [Keeping() for _ in scripts]
         for number, script in enumerate(scripts):

@@ -26,7 +26,7 @@ def timeline(lang=("en",), **options):
     labels = Labels.of_names(["tench", "robin", "tabby", "mug"], lang)
     model = Model("four", lambda: None, labels, 32, (0.0,) * 3, (1.0,) * 3, None, 1.0)
     parsed = FileOptions(lang=lang, **options)
-    return Timeline(Classifier(model, None, parsed), parsed)
+    return Timeline(Classifier(model, None, parsed, parsed), parsed)
 
 
 def seen(scores, grid=None, cam_class=None):

@@ -4,6 +4,8 @@
         print(result.prediction.topk[0].label)
 
     vidcam.run("clip.mp4", "out.mp4")
+    vidcam.predict("cat.jpg")
+    vidcam.explain("cat.jpg").figure().savefig("why.png")
 
 Importing vidcam loads neither torch nor OpenCV; the names below load what they need when used.
 """
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
         VidcamError,
     )
     from vidcam.options import FileOptions
+    from vidcam.pictures.explainer import Explainer, explain
+    from vidcam.pictures.explanation import Explanation, Heatmap
+    from vidcam.pictures.options import ExplainOptions, ImageOptions
+    from vidcam.pictures.predictor import Predictor, predict
     from vidcam.session import Session, run, stream
     from vidcam.types import Frame, Prediction, Rect, Result, RunStats, Score, StreamInfo
 
@@ -33,17 +39,27 @@ _HOMES = {
         "VidcamError",
     ),
     "vidcam.options": ("FileOptions",),
+    "vidcam.pictures.explainer": ("Explainer", "explain"),
+    "vidcam.pictures.explanation": ("Explanation", "Heatmap"),
+    "vidcam.pictures.options": ("ExplainOptions", "ImageOptions"),
+    "vidcam.pictures.predictor": ("Predictor", "predict"),
     "vidcam.session": ("Session", "run", "stream"),
     "vidcam.types": ("Frame", "Prediction", "Rect", "Result", "RunStats", "Score", "StreamInfo"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "ExplainOptions",
+    "Explainer",
+    "Explanation",
     "FileOptions",
     "Frame",
+    "Heatmap",
+    "ImageOptions",
     "Interrupted",
     "OutputError",
     "Prediction",
+    "Predictor",
     "Rect",
     "Result",
     "RunStats",
@@ -55,6 +71,8 @@ __all__ = [
     "UnknownName",
     "UsageError",
     "VidcamError",
+    "explain",
+    "predict",
     "run",
     "stream",
 ]

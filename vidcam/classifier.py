@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from vidcam.backends import Backend, Choice, Output, Second
 from vidcam.labels import Labels, parse_classes
 from vidcam.models import Model
-from vidcam.options import VideoOptions
+from vidcam.options import CamOptions, ModelOptions
 from vidcam.types import UNKNOWN_INDEX, Map, Pixels, Score
 from vidcam.view import View
 
@@ -38,19 +38,21 @@ class Seen:
 class Classifier:
     """A backend with the rules of the options: which classes compete, which is explained."""
 
-    def __init__(self, model: Model, backend: Backend, options: VideoOptions) -> None:
+    def __init__(
+        self, model: Model, backend: Backend, options: ModelOptions, cam: CamOptions
+    ) -> None:
         self.labels: Labels = model.labels
         self.size = model.size
         self.backend = backend
-        self.explains = options.cam != "none"
-        self._method = options.cam
+        self.explains = cam.cam != "none"
+        self._method = cam.cam
         self._competing: NDArray[np.int64] = np.arange(len(self.labels))
         self._masked: NDArray[np.bool_] | None = None
         if options.classes:
             self._competing = np.sort(parse_classes(options.classes, self.labels))
             self._masked = np.ones(len(self.labels), bool)
             self._masked[self._competing] = False
-        index = None if options.class_ is None else self.labels.index_of(options.class_)
+        index = None if cam.class_ is None else self.labels.index_of(cam.class_)
         self._choice = Choice(index, self._masked)
 
     def __call__(self, pixels: Pixels, explain: bool, view: View | None = None) -> list[Seen]:
@@ -106,6 +108,11 @@ class Classifier:
         best = self._competing[own >= border]
         ranked = best[np.argsort(-scores[best], kind="stable")][:count]
         return tuple(self.score(int(index), float(scores[index])) for index in ranked)
+
+    def shown(self, top: tuple[Score, ...], threshold: float) -> tuple[Score, ...]:
+        """Those of `top` that reach the threshold; "unknown" where none does."""
+        kept = tuple(score for score in top if (score.score or 0.0) >= threshold)
+        return kept if kept or not top else (self.score(UNKNOWN_INDEX, None),)
 
     def score(self, index: int, value: float | None) -> Score:
         """One class with its names."""

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from vidcam import yuv
-from vidcam.options import VideoOptions, LiveOptions
+from vidcam.options import LiveOptions, VideoOptions
 from vidcam.overlays import Overlay
 from vidcam.overlays.fonts import FontChain
 from vidcam.overlays.heat import Heat

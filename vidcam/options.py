@@ -20,7 +20,12 @@ from vidcam.values import (
 )
 
 VIDEO_CAMS = ("gradcam", "gradcam++", "layercam", "hirescam", "xgradcam", "eigencam", "none")
-PICTURE_CAMS = ("scorecam", "ablationcam", "eigengradcam", "guided", "guided-gradcam")
+# Those of the grad-cam library, and guided backpropagation: for pictures, not for video.
+PICTURE_CAMS = (
+    "scorecam", "ablationcam", "eigengradcam", "fem", "finercam", "fullgrad", "gradcamelementwise",
+    "kpcacam", "randomcam", "refinecam", "segeigencam", "sess", "shapleycam", "guided",
+    "guided-gradcam",
+)  # fmt: skip
 COLORMAPS = (
     "autumn", "bone", "jet", "winter", "rainbow", "ocean", "summer", "spring",
     "cool", "hsv", "pink", "hot", "parula", "magma", "inferno", "plasma",
@@ -29,6 +34,7 @@ COLORMAPS = (
 FLIPS = ("none", "horizontal", "vertical", "both")
 FITS = ("crop", "pad", "stretch")
 FFMPEG_FLAG_MAX = 63
+BATCH_HELP, MOST_IN_BATCH = "Pictures in one call of the network.", 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +79,7 @@ class ModelOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class CamOptions:
-    """What is explained, and how the heat looks."""
+    """What is explained."""
 
     cam: str = option(
         "gradcam", "Method of the heatmap.", choices=VIDEO_CAMS, kind="method",
@@ -89,21 +95,40 @@ class CamOptions:
         flags=("--class",),
         metavar="CLASS",
     )
-    alpha: float = option(0.5, "Opacity of the heat.", minimum=0, maximum=1)
-    colormap: str = option(
-        "jet", "Colours of the heat, by OpenCV's name.", choices=COLORMAPS, kind="colormap"
-    )
     cam_raw: bool = option(False, "Plain map of each frame: no running scale, no smoothing.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShowOptions:
-    """What the picture carries."""
+class HeatOptions:
+    """The colours of the heat."""
+
+    alpha: float = option(0.5, "Opacity of the heat.", minimum=0, maximum=1)
+    colormap: str = option(
+        "jet", "Colours of the heat, by OpenCV's name.", choices=COLORMAPS, kind="colormap"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FontOptions:
+    """What text is drawn with."""
+
+    font: str | None = option(None, "Font file for the labels.", metavar="FILE", kind="file")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreOptions:
+    """How many classes are told."""
 
     topk: int | None = option(
         5, "How many classes: N or all.", parse=parse_topk, minimum=0, metavar="N|all"
     )
     threshold: float = option(0.0, "Show scores from here; below it 未知.", minimum=0, maximum=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShowOptions(ScoreOptions):
+    """What the picture carries."""
+
     smoothing: float = option(
         0.5,
         "Time constant of the shown scores; 0 = off.",
@@ -115,7 +140,6 @@ class ShowOptions:
         "overlay", "One picture, or the original beside it.",
         choices=("overlay", "side-by-side"), kind="layout",
     )  # fmt: skip
-    font: str | None = option(None, "Font file for the labels.", metavar="FILE", kind="file")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,7 +254,7 @@ class EventOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VideoOptions(ShowOptions, CamOptions, ModelOptions):
+class VideoOptions(FontOptions, ShowOptions, HeatOptions, CamOptions, ModelOptions):
     """What `file` and `live` share: the network, the map, and what the picture carries."""
 
 
@@ -238,7 +262,7 @@ class VideoOptions(ShowOptions, CamOptions, ModelOptions):
 class FileOptions(ReadOptions, EncodeOptions, VideoOptions):
     """All options of `vidcam file`, `vidcam.stream` and `vidcam.run`."""
 
-    batch: int | None = option(None, "Pictures in one call of the network.", minimum=1, maximum=512)
+    batch: int | None = option(None, BATCH_HELP, minimum=1, maximum=MOST_IN_BATCH)
 
 
 @dataclass(frozen=True, kw_only=True)

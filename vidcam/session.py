@@ -13,7 +13,7 @@ from vidcam.drive import drive
 from vidcam.errors import UsageError
 from vidcam.feed import Feed, WholeReader
 from vidcam.models import load_model
-from vidcam.options import VideoOptions, FileOptions
+from vidcam.options import FileOptions, VideoOptions
 from vidcam.pipeline import Pipeline
 from vidcam.policy import AUTO_BATCH, Policy
 from vidcam.prepare import Geometry
@@ -44,7 +44,7 @@ class Session:
         whole = self.policy.wait_for_result
         batches = Batches((most,) if whole else range(1, most + 1), in_turn=whole)
         self.backend = load_backend(self.model, options, options, batches)
-        self.classifier = Classifier(self.model, self.backend, options)
+        self.classifier = Classifier(self.model, self.backend, options, options)
         self.geometry = self.geometry_of(getattr(options, "roi", None) or None)
         # The first call of each shape builds the kernels: here, so that no frame waits for it.
         for size in batches.sizes:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vidcam.classifier import Classifier, Seen
 from vidcam.options import VideoOptions
-from vidcam.types import UNKNOWN_INDEX, Map, Pixels, Prediction, Rect, Score
+from vidcam.types import Map, Pixels, Prediction, Rect
 
 HEAT_TIME_S = 0.25
 SCALE_TIME_S = 2.0
@@ -144,7 +144,8 @@ class Timeline:
             self._window_heat.reset()
         cam, cam_class = self._heat(seen.map, seen.cam_class, time_s)
         topk = self._classifier.top(seen.scores, self._options.topk)
-        shown = self._shown(self._smoothed(seen.scores, time_s))
+        smoothed = self._classifier.top(self._smoothed(seen.scores, time_s), self._options.topk)
+        shown = self._classifier.shown(smoothed, self._options.threshold)
         return Prediction(topk, shown, crop, cam, cam_class, seen.map is not None)
 
     def window(self, seen: Seen, prediction: Prediction, time_s: float) -> Prediction | None:
@@ -168,11 +169,3 @@ class Timeline:
             self._smooth = self._smooth + np.float32(weight) * (scores - self._smooth)
         self._time_s = time_s
         return self._smooth
-
-    def _shown(self, scores: NDArray[np.float32]) -> tuple[Score, ...]:
-        top = self._classifier.top(scores, self._options.topk)
-        threshold = self._options.threshold
-        kept = tuple(score for score in top if (score.score or 0.0) >= threshold)
-        if top and not kept:
-            return (self._classifier.score(UNKNOWN_INDEX, None),)
-        return kept

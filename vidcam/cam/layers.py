@@ -4,7 +4,7 @@ Decided by dry runs, not by names, so that any network works.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import isqrt
@@ -25,45 +25,62 @@ POOLS = (
 IDLE = (nn.Identity, nn.Dropout, nn.Dropout2d, nn.AlphaDropout)
 # A token layer's first tokens are no patches: a class token, DeiT's second, DINOv2's registers.
 MOST_PREFIX_TOKENS = 16
+# Height and width of a grid of tokens that is asked for; None: a square one.
+Shape = tuple[int, int] | None
+MOST_LISTED = 8
 
 
-def to_grid(tokens: Tensor) -> Tensor:
+def to_grid(tokens: Tensor, shape: Shape = None) -> Tensor:
     """(N, C, h, w) of a layer's result (N, C, h, w), (N, h, w, C) or (N, prefix + h*w, C).
 
-    Raises LayerError when the result has no grid of more than one cell.
+    Without `shape` (h, w) a grid of tokens is square. Raises LayerError when the result has no such
+    grid, or one of a single cell.
     """
     if tokens.ndim == 4:
-        _, a, b, c = tokens.shape
-        if b != c and a != b:
-            raise LayerError(f"its result of shape {_shape(tokens)} has no square grid")
-        grid = tokens if b == c else tokens.permute(0, 3, 1, 2)
+        grid = _channels_first(tokens, shape)
     elif tokens.ndim == 3 and tokens.shape[1] > 1:
         length = tokens.shape[1]
-        side = isqrt(length)
-        prefix = length - side * side
-        if prefix > MOST_PREFIX_TOKENS:
-            raise LayerError(f"its {length} tokens are no square grid")
+        height, width = shape or (isqrt(length), isqrt(length))
+        prefix = length - height * width
+        if not 0 <= prefix <= MOST_PREFIX_TOKENS:
+            wanted = f"grid of {height}x{width}" if shape else "square grid"
+            raise LayerError(f"its {length} tokens are no {wanted}")
         patches = tokens[:, prefix:].transpose(1, 2)
-        grid = patches.reshape(tokens.shape[0], tokens.shape[2], side, side)
+        grid = patches.reshape(tokens.shape[0], tokens.shape[2], height, width)
     else:
-        raise LayerError(f"its result of shape {_shape(tokens)} has no grid")
+        raise LayerError(f"its result of shape {_written(tokens.shape)} has no grid")
     if grid.shape[2] * grid.shape[3] < 2:
-        raise LayerError(f"its result of shape {_shape(tokens)} has a grid of one cell")
+        raise LayerError(f"its result of shape {_written(tokens.shape)} has a grid of one cell")
     return grid
+
+
+def _channels_first(tokens: Tensor, shape: Shape) -> Tensor:
+    _, a, b, c = tokens.shape
+    if shape is None and b != c and a != b:
+        raise LayerError(f"its result of shape {_written(tokens.shape)} has no square grid")
+    if (b, c) == shape or (shape is None and b == c):
+        return tokens
+    if (a, b) == shape or shape is None:
+        return tokens.permute(0, 3, 1, 2)
+    raise LayerError(
+        f"its result of shape {_written(tokens.shape)} has no grid of {shape[0]}x{shape[1]}"
+    )
 
 
 @dataclass(frozen=True)
 class Call:
-    """One module call of a dry run, in the order in which the calls end."""
+    """One module call of a dry run; `has_grid` says that its result is one, of parts or not."""
 
     name: str
     module: nn.Module
     shape: tuple[int, ...]
+    has_grid: bool
     is_pool: bool
 
 
-def calls_of(net: nn.Module, size: int) -> list[Call]:
-    """Every module call of one forward pass that gives a tensor with a grid, in order of end."""
+def calls_of(net: nn.Module, size: int, shape: Shape = None) -> list[Call]:
+    """Every module that one forward pass calls just once with a tensor for a result, in order of
+    the calls' ends."""
     found: list[Call] = []
     pooled: set[int] = set()
     alive: list[Tensor] = []  # an id is unique only while its tensor lives
@@ -77,11 +94,8 @@ def calls_of(net: nn.Module, size: int) -> list[Call]:
             alive.append(output)
             if isinstance(module, POOLS):
                 pooled.add(id(output))
-            try:
-                to_grid(output)
-            except LayerError:
-                return
-            found.append(Call(name, module, tuple(output.shape), id(output) in pooled))
+            is_pool = id(output) in pooled
+            found.append(Call(name, module, tuple(output.shape), _has_grid(output, shape), is_pool))
 
         return hook
 
@@ -90,11 +104,19 @@ def calls_of(net: nn.Module, size: int) -> list[Call]:
     ]
     try:
         with torch.no_grad():
-            net(_blank(net, size))
+            net(blank(net, size))
     finally:
         for handle in handles:
             handle.remove()
     return [call for call in found if counts[call.name] == 1]
+
+
+def _has_grid(output: Tensor, shape: Shape) -> bool:
+    try:
+        to_grid(output, shape)
+    except LayerError:
+        return False
+    return True
 
 
 def layer_of(model: Model, cam: CamOptions) -> str | None:
@@ -104,70 +126,92 @@ def layer_of(model: Model, cam: CamOptions) -> str | None:
     """
     if cam.cam == "none":
         return None
-    asked = cam.layer or model.layer
-    if asked:
+    if asked := cam.layer or model.layer:
         check_layer(model.net, asked, model.size)
-    return asked or default_layer(model.net, model.size)
+        return asked
+    try:
+        return default_layer(model.net, model.size)
+    except UsageError as error:
+        raise UsageError(f"{error}, and --cam none does without a map") from None
 
 
-def default_layer(net: nn.Module, size: int) -> str:
+def default_layer(net: nn.Module, size: int, shape: Shape = None) -> str:
     """The last module before global pooling whose grid the scores depend on. Raises UsageError."""
-    for name in _usable(net, size):
+    for name in _usable(net, size, shape):
         return name
-    raise UsageError("this model has no layer with a grid that a map could show; use --cam none")
+    last = calls_of(net, size, shape)[-MOST_LISTED:]
+    listed = ", ".join(f"{call.name} {_written(call.shape)}" for call in last)
+    raise UsageError(
+        "this model has no layer with a grid that a map could show; "
+        f"its last layers give {listed}; vidcam layers lists all"
+    )
 
 
-def check_layer(net: nn.Module, name: str, size: int) -> nn.Module:
+def check_layer(net: nn.Module, name: str, size: int, shape: Shape = None) -> nn.Module:
     """The module of a path, when it can carry a map. Raises UsageError with the reason."""
     modules: dict[str, nn.Module] = dict(net.named_modules())
     if name not in modules or not name:
-        raise UnknownName("layer", name, [call.name for call in reversed(calls_of(net, size))])
+        called = [call.name for call in calls_of(net, size, shape) if call.has_grid]
+        raise UnknownName("layer", name, reversed(called))
     try:
-        _dry_run(net, modules[name], size)
+        _dry_run(net, modules[name], size, shape)
     except LayerError as error:
-        listed = ", ".join(islice(_usable(net, size), 6)) or "none"
+        listed = ", ".join(islice(_usable(net, size, shape), 6)) or "none"
         raise UsageError(
             f"layer {name} cannot carry a map: {error}; layers that can: {listed}"
         ) from None
     return modules[name]
 
 
-def _usable(net: nn.Module, size: int) -> Iterator[str]:
-    for call in reversed(calls_of(net, size)):
+def _usable(net: nn.Module, size: int, shape: Shape) -> Iterator[str]:
+    for call in reversed(calls_of(net, size, shape)):
         # A projection of tokens is a part of attention: queries, keys and values in one.
         projection = len(call.shape) == 3 and isinstance(call.module, nn.Linear)
-        if call.is_pool or projection or isinstance(call.module, IDLE):
+        if not call.has_grid or call.is_pool or projection or isinstance(call.module, IDLE):
             continue
         try:
-            _dry_run(net, call.module, size)
+            _dry_run(net, call.module, size, shape)
         except LayerError:
             continue
         yield call.name
 
 
-def _dry_run(net: nn.Module, layer: nn.Module, size: int) -> None:
-    cut = split.forward(net, layer, _blank(net, size), torch.ones_like)
-    if cut.activation.shape[0] != 1:
-        raise LayerError(f"its result of shape {_shape(cut.activation)} is of parts of the picture")
-    activation = to_grid(cut.activation)
-    if not bool(to_grid(cut.gradients[0]).any()):
+def _dry_run(net: nn.Module, layer: nn.Module, size: int, shape: Shape) -> None:
+    cut = split.forward(net, layer, blank(net, size), torch.ones_like, first_class)
+    check_gradients(cut.activation, *cut.gradients, classes=cut.logits.shape[1], shape=shape)
+
+
+def check_gradients(
+    activation: Tensor, of_all: Tensor, of_first: Tensor, *, classes: int, shape: Shape = None
+) -> None:
+    """Raise LayerError when a layer cannot carry a map.
+
+    Told from its activation and the gradients there of the scores' sum and of the first score.
+    """
+    if activation.shape[0] != 1:
+        raise LayerError(
+            f"its result of shape {_written(activation.shape)} is of parts of the picture"
+        )
+    grid = to_grid(activation, shape)
+    if not bool(to_grid(of_all, shape).any()):
         raise LayerError("no gradient of the scores reaches its grid")
-    if activation.shape[1] != cut.logits.shape[1]:
-        return
-    (first,) = split.forward(
-        net, layer, _blank(net, size), lambda y: split.one_hot(torch.zeros_like(y[:, 0]).long(), y)
-    ).gradients
     # A class map (SqueezeNet's last conv) is its own explanation: its gradient is one constant.
-    if int(to_grid(first).any((0, 2, 3)).sum()) <= 1:
+    if grid.shape[1] == classes and int(to_grid(of_first, shape).any((0, 2, 3)).sum()) <= 1:
         raise LayerError("it is the class map itself, so its gradient is the same everywhere")
 
 
-def _blank(net: nn.Module, size: int) -> Tensor:
+def first_class(logits: Tensor) -> Tensor:
+    """The chooser of class 0."""
+    return split.one_hot(torch.zeros_like(logits[:, 0]).long(), logits)
+
+
+def blank(net: nn.Module, size: int) -> Tensor:
+    """A picture (1, 3, S, S) of noise, on the network's device and in its precision."""
     parameter = next(net.parameters())
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(1, 3, size, size, generator=generator)
     return noise.to(parameter.device, parameter.dtype)
 
 
-def _shape(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape))
+def _written(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))

@@ -16,6 +16,9 @@ from vidcam.errors import VidcamError, redact
 COMMANDS = {
     "file": "Explain a video: labels, scores and heat drawn into a copy that plays anywhere.",
     "live": "Explain cameras and streams live: a window, recordings, streams.",
+    "image": "Classify pictures: tables, CSV and JSON, labelled pictures and charts.",
+    "explain": "Show where the network looked in pictures, by many methods, side by side.",
+    "layers": "List a model's layers, and which can carry a map.",
     "cameras": "List the cameras of this machine, their sizes, rates and formats.",
     "models": "List what --model takes.",
     "bench": "Measure what each stage costs on this machine, and say what to change.",

@@ -8,7 +8,7 @@ import numpy as np
 
 from vidcam import yuv
 from vidcam.errors import redact
-from vidcam.options import ShowOptions
+from vidcam.options import FontOptions
 from vidcam.overlays import Planes
 from vidcam.overlays.fonts import FontChain
 from vidcam.overlays.labels import text_size
@@ -118,7 +118,7 @@ class StatusBar:
 class NoSignal:
     """Makes the picture that stands for a source that is gone; keeps the last one made."""
 
-    def __init__(self, options: ShowOptions, language: str | None = None) -> None:
+    def __init__(self, options: FontOptions, language: str | None = None) -> None:
         """`language` is the first of the options' own languages where they have some."""
         self._masks = TextMasks(FontChain(options.font))
         self._language = language or getattr(options, "lang", ("en",))[0]

@@ -1,4 +1,4 @@
-"""The words that the window and the "no signal" picture draw, in the languages of the labels."""
+"""The words that windows, "no signal" pictures and figures draw, in the labels' languages."""
 
 from vidcam.values import LANGUAGES
 
@@ -15,6 +15,46 @@ PHRASES: dict[str, tuple[str, str, str, str, str]] = {
         "{} から信号がありません",
         "{} 부터 신호 없음",
         "no signal since {}",
+    ),
+    # the figures of `vidcam explain`
+    "original": ("原图", "原圖", "元の画像", "원본", "original"),
+    "heat": ("热力图", "熱力圖", "ヒートマップ", "히트맵", "heat"),
+    "no evidence": (
+        "没有正面证据",
+        "沒有正面證據",
+        "肯定的な根拠なし",
+        "긍정적 근거 없음",
+        "no positive evidence",
+    ),
+    "true class": ("真实类别：{}", "真實類別：{}", "正解：{}", "정답: {}", "true class: {}"),
+    "predicted": ("预测：{}", "預測：{}", "予測：{}", "예측: {}", "predicted: {}"),
+    "removed": (
+        "去掉最热的部分",
+        "去掉最熱的部分",
+        "最も熱い部分を除く",
+        "가장 뜨거운 부분 제거",
+        "hottest part removed",
+    ),
+    "kept": (
+        "只留最热的部分",
+        "只留最熱的部分",
+        "最も熱い部分だけを残す",
+        "가장 뜨거운 부분만 유지",
+        "only the hottest part kept",
+    ),
+    "share": (
+        "占图片的比例",
+        "占圖片的比例",
+        "画像に占める割合",
+        "그림에서 차지하는 비율",
+        "share of the picture",
+    ),
+    "class score": (
+        "该类别的得分",
+        "該類別的分數",
+        "クラスのスコア",
+        "클래스 점수",
+        "score of the class",
     ),
     # what the keys did
     "paused": ("已暂停", "已暫停", "一時停止中", "일시정지", "paused"),

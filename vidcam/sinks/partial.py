@@ -47,9 +47,7 @@ def check_target(target: Path, overwrite: bool) -> None:
     if target.is_dir():
         raise UsageError(f"{target}: is a folder")
     if is_special(target):
-        raise UsageError(
-            f"{target}: is a device or a pipe, which a video file cannot be written to"
-        )
+        raise UsageError(f"{target}: is a device or a pipe, which no file can be written over")
     if target.exists() and not overwrite:
         raise UsageError(f"{target} exists already; -y replaces it")
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 import av
 
@@ -48,6 +48,7 @@ def rows(result: Result) -> Iterator[tuple[Any, ...]]:
 
 # A text file that takes one result after another.
 Written = Callable[[Result], None]
+Record = TypeVar("Record")
 
 
 def json_lines(stream: TextIO) -> Written:
@@ -94,8 +95,11 @@ class ClassifiedSink(Sink):
 
 @contextmanager
 def record_file(
-    name: str, make: Callable[[TextIO], Written], overwrite: bool, encoding: str = "utf-8"
-) -> Iterator[Written]:
+    name: str,
+    make: Callable[[TextIO], Callable[[Record], None]],
+    overwrite: bool,
+    encoding: str = "utf-8",
+) -> Iterator[Callable[[Record], None]]:
     """A writer on stdout (`-`), a pipe, or a file that gets its name when the block ends well.
 
     Raises UsageError, or OutputError when writing fails.
@@ -131,10 +135,10 @@ def record_file(
         partial.commit()
 
 
-def _guarded(write: Written, name: str) -> Written:
-    def guarded(result: Result) -> None:
+def _guarded(write: Callable[[Record], None], name: str) -> Callable[[Record], None]:
+    def guarded(record: Record) -> None:
         with _writing(name):
-            write(result)
+            write(record)
 
     return guarded
 

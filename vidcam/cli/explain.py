@@ -1,0 +1,108 @@
+"""`vidcam explain`: pictures in, figures of where the network looked out."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vidcam.cli.options import options_of, verbosity
+from vidcam.errors import SourceError
+from vidcam.pictures.options import ExplainOptions
+
+if TYPE_CHECKING:
+    from vidcam.cam.faithfulness import Faithfulness
+    from vidcam.figures.outputs import Outputs
+    from vidcam.pictures.explanation import Explanation
+    from vidcam.pictures.trust import Trust
+
+log = logging.getLogger("vidcam")
+
+
+@click.command("explain")
+@click.argument("paths", nargs=-1, required=True, metavar="PICTURE...")
+@click.option("-o", "--output", required=True, metavar="DIR", help="Folder for the figures.")
+@click.option("-y", "overwrite", is_flag=True, help="Replace existing outputs.")
+@click.option("--panels", is_flag=True,
+              help="A row for each map: original, heat alone, overlay.")  # fmt: skip
+@click.option("--save-map", is_flag=True,
+              help="Also each map as a NumPy file, (H, W) float32 in [0, 1].")  # fmt: skip
+@click.option("--faithfulness", is_flag=True,
+              help="Measure each map: the score without, and with only, its hot part.")  # fmt: skip
+@options_of(ExplainOptions)
+@verbosity
+def command(paths: tuple[str, ...], output: str, overwrite: bool, panels: bool, save_map: bool,
+            faithfulness: bool, quiet: bool, **given: Any) -> int:  # fmt: skip
+    """Show where the network looked in pictures: files, folders with all below, quoted globs.
+
+    \b
+    vidcam explain both.jpg -o why/ --cam gradcam --cam layercam --class top1 --class espresso
+    vidcam explain cat.jpg -o why/ --panels --save-map
+    vidcam explain photos/ -o why/ --cam gradcam --cam scorecam --faithfulness
+    """
+    options = ExplainOptions(**given)
+    from vidcam.cli.signals import Interrupts
+    from vidcam.figures.outputs import Outputs, Wanted
+    from vidcam.pictures.inputs import expand
+
+    wanted = Wanted(panels, save_map, faithfulness)
+    with Interrupts():
+        files = expand(paths)
+        return run(Outputs(files, options, output, wanted, overwrite), options, quiet)
+
+
+def run(outputs: "Outputs", options: ExplainOptions, quiet: bool) -> int:
+    """Explain every picture; returns the exit code. Raises VidcamError."""
+    if len(outputs.files) == 1:
+        from vidcam.pictures.reading import read_picture
+
+        read_picture(outputs.files[0])  # what is wrong with it is said before the model is loaded
+    from vidcam.pictures.explainer import Explainer
+
+    explainer = Explainer(options)
+    log.info("%s", explainer.summary)
+    failed = 0
+    with outputs:
+        for path in outputs.files:
+            try:
+                explanation = explainer(path)
+            except SourceError as error:
+                if len(outputs.files) == 1:
+                    raise
+                failed += 1
+                log.error("%s", error)
+                continue
+            measured = outputs.save(path, explanation, explainer)
+            if not quiet:
+                click.echo("\n".join(lines_of(explanation, measured)))
+        if failed == len(outputs.files):
+            raise SourceError("no picture could be read")
+        for name, (count, mean) in outputs.finish().items():
+            if not quiet and len(outputs.files) > 1:
+                click.echo(f"mean of {count}: {numbers(mean)}  {name}")
+    log.info("%d pictures explained → %s", len(outputs.files) - failed, outputs.folder)
+    if failed:
+        log.error("%d of %d pictures failed", failed, len(outputs.files))
+    return 1 if failed else 0
+
+
+def lines_of(explanation: "Explanation", measured: "Sequence[Trust]") -> Iterator[str]:
+    """One picture's table: its name, a line a class, then a line for each map that was measured."""
+    yield explanation.name
+    by_class = {heatmap.score.index: heatmap for heatmap in explanation.heatmaps}
+    for heatmap in by_class.values():
+        score = heatmap.score
+        english = "" if score.label == score.label_en else f"  {score.label_en}"
+        absent = "  no positive evidence" if heatmap.is_of_absent_class else ""
+        yield f"  {100 * (score.score or 0.0):6.2f} %  {score.label}{english}{absent}"
+    for one in measured:
+        label = f" of {one.score.label}" if len(by_class) > 1 else ""
+        yield f"    {numbers(one.faithfulness)}  {one.row_name}{label}"
+
+
+def numbers(found: "Faithfulness") -> str:
+    """A measurement in one line."""
+    removed, kept = float(found.removed.mean()), float(found.kept.mean())
+    return (
+        f"removed {removed:.3f} (drop {found.drop:+.3f})  kept {kept:.3f}  ROAD {found.road:+.3f}"
+    )

@@ -1,0 +1,52 @@
+"""`vidcam layers`: what a network is made of, and where a map can be taken."""
+
+import click
+
+from vidcam.cli.options import verbosity
+from vidcam.options import ModelOptions
+
+HEADER = ("", "layer", "kind", "gives", "parameters")
+
+
+@click.command("layers")
+@click.argument("model", default=ModelOptions().model)
+@verbosity
+def command(model: str, quiet: bool) -> None:
+    """List the layers of MODEL: what each gives for one picture, and the parameters inside it.
+
+    `+` marks those that --layer takes, `*` the default one.
+
+    \b
+    vidcam layers
+    vidcam layers resnet50
+    """
+    options = ModelOptions(model=model, lang=("en",))
+    from vidcam.cam.layers import default_layer
+    from vidcam.cam.survey import survey
+    from vidcam.errors import UsageError
+    from vidcam.models import load_model
+
+    loaded = load_model(options)
+    net = loaded.net
+    try:
+        default = loaded.layer or default_layer(net, loaded.size)
+    except UsageError:
+        default = None
+    rows = [
+        (
+            "*" if layer.name == default else "+" if layer.obstacle is None else "",
+            layer.name,
+            layer.kind,
+            "x".join(map(str, layer.shape)) if layer.shape else "",
+            f"{layer.parameters:,}",
+        )
+        for layer in survey(net, loaded.size)
+    ]
+    total = sum(parameter.numel() for parameter in net.parameters())
+    rows.append(("", "total", "", "", f"{total:,}"))
+    widths = [max(len(row[column]) for row in [HEADER, *rows]) for column in range(len(HEADER))]
+    for row in [HEADER, *rows] if not quiet else rows:
+        left = [cell.ljust(width) for cell, width in zip(row[:-1], widths[:-1], strict=True)]
+        click.echo("  ".join([*left, row[-1].rjust(widths[-1])]).rstrip())
+    if default is None:
+        click.echo("no layer of this model can carry a map", err=True)

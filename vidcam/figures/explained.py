@@ -1,0 +1,132 @@
+"""An explained picture as a figure: the grid of methods and classes, and the panels."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from matplotlib.figure import Figure
+
+from vidcam.figures.chart import percent
+from vidcam.figures.grid import Cell, grid
+from vidcam.figures.sheet import fitted_size, resized
+from vidcam.figures.style import Style
+from vidcam.overlays.heat import Heat
+from vidcam.overlays.words import say
+from vidcam.pictures.canvas import drawn
+from vidcam.pictures.explanation import Explanation, Heatmap
+from vidcam.types import Pixels, Prediction, Rect, Score
+
+# Pictures are drawn at twice the size of the figure's largest, then made smaller with it.
+DRAWN_PX = 1280
+# Guided gradients are shown around grey, this many of their standard deviations to each side.
+SPREAD = 4.0
+GREY = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Opacity of the heat, and its colours by OpenCV's name."""
+
+    alpha: float = 0.5
+    colormap: str = "jet"
+
+
+def explanation_grid(explanation: Explanation, look: Look, style: Style) -> Figure:
+    """The original at the left, then a row for each method and layer, a column for each class."""
+    canvas = _Canvas(explanation, look)
+    classes = list(dict.fromkeys(heatmap.score.index for heatmap in explanation.heatmaps))
+    rows: dict[str, list[Cell | None]] = {}
+    for heatmap in explanation.heatmaps:
+        cells = rows.setdefault(_row_name(explanation, heatmap), [None] * len(classes))
+        cells[classes.index(heatmap.score.index)] = canvas.overlay_cell(heatmap)
+    titles = [] if len(rows) == 1 else list(rows)
+    return grid(list(rows.values()), style, lead=canvas.original_cell(), row_titles=titles)
+
+
+def explanation_panels(explanation: Explanation, look: Look, style: Style) -> Figure:
+    """A row for each map: the original with its true class, the heat alone, the overlay."""
+    canvas = _Canvas(explanation, look)
+    names = [_row_name(explanation, heatmap) for heatmap in explanation.heatmaps]
+    rows = [
+        [canvas.original_cell(), canvas.heat_cell(heatmap, name), canvas.overlay_cell(heatmap)]
+        for heatmap, name in zip(explanation.heatmaps, names, strict=True)
+    ]
+    return grid(rows, style)
+
+
+def _row_name(explanation: Explanation, heatmap: Heatmap) -> str:
+    layers = {other.layer for other in explanation.heatmaps if other.layer}
+    if heatmap.layer is None or len(layers) < 2:
+        return heatmap.method
+    return f"{heatmap.method} · {heatmap.layer}"
+
+
+class _Canvas:
+    """One picture at the size of the figure, drawn on for each of its maps."""
+
+    def __init__(self, explanation: Explanation, look: Look) -> None:
+        rgb = explanation.rgb
+        self._explanation = explanation
+        self._language = explanation.language
+        self._look = look
+        size = fitted_size(rgb, DRAWN_PX, DRAWN_PX)
+        self._rgb = rgb if size[0] > rgb.shape[1] else resized(rgb, size)
+        self._crop = _scaled(explanation.crop, self._rgb.shape[1] / rgb.shape[1], self._rgb)
+        self._heat = Heat(look.alpha, look.colormap)
+
+    def original_cell(self) -> Cell:
+        """The picture as it is; what it shows by the name of its folder, and by the network."""
+        explanation = self._explanation
+        best = explanation.topk[0]
+        note = say("predicted", self._language, f"{best.label} {percent(best.score or 0.0)}")
+        if explanation.true is not None:
+            title = say("true class", self._language, explanation.true.label)
+            english = say("true class", "en", explanation.true.label_en)
+        else:
+            title, english = say("original", self._language), "original"
+        return Cell(self._rgb, title, english, note)
+
+    def overlay_cell(self, heatmap: Heatmap) -> Cell:
+        """The heat on the picture, or the guided gradient in its place."""
+        rgb = self._detail(heatmap) if heatmap.detail is not None else self._overlay(heatmap)
+        return self._cell(rgb, heatmap.score, self._note(heatmap))
+
+    def heat_cell(self, heatmap: Heatmap, name: str) -> Cell:
+        """The map alone, in its colours."""
+        heights = np.zeros(self._rgb.shape[:2], np.uint8)
+        crop = self._crop
+        size = crop.width, crop.height
+        levels = cv2.resize(np.rint(heatmap.grid * 255).astype(np.uint8), size)
+        heights[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width] = levels
+        code = getattr(cv2, f"COLORMAP_{self._look.colormap.upper()}")
+        rgb = cv2.cvtColor(cv2.applyColorMap(heights, code), cv2.COLOR_BGR2RGB)
+        return Cell(np.asarray(rgb, np.uint8), name, name, self._note(heatmap))
+
+    def _cell(self, rgb: Pixels, score: Score, note: str) -> Cell:
+        return Cell(rgb, score.label, score.label_en, note, percent(score.score or 0.0))
+
+    def _note(self, heatmap: Heatmap) -> str:
+        return "" if heatmap.has_evidence else say("no evidence", self._language)
+
+    def _overlay(self, heatmap: Heatmap) -> Pixels:
+        prediction = Prediction((), (), self._crop, heatmap.grid, heatmap.score.index)
+        return drawn(self._rgb, prediction, [self._heat])
+
+    def _detail(self, heatmap: Heatmap) -> Pixels:
+        """The signed gradient (S, S, 3) around grey, where the network saw the picture."""
+        detail = heatmap.detail
+        assert detail is not None
+        spread = SPREAD * float(detail.std()) or 1.0
+        levels = np.clip(GREY + 127 * detail / spread, 0, 255).astype(np.uint8)
+        rgb = np.full_like(self._rgb, GREY)
+        crop = self._crop
+        part = cv2.resize(levels, (crop.width, crop.height), interpolation=cv2.INTER_AREA)
+        rgb[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width] = part
+        return rgb
+
+
+def _scaled(rect: Rect, scale: float, rgb: Pixels) -> Rect:
+    height, width = rgb.shape[:2]
+    x, y = min(width - 1, round(rect.x * scale)), min(height - 1, round(rect.y * scale))
+    right, bottom = round((rect.x + rect.width) * scale), round((rect.y + rect.height) * scale)
+    return Rect(x, y, max(1, min(width, right) - x), max(1, min(height, bottom) - y))

@@ -1,0 +1,169 @@
+"""What `vidcam explain -o` writes: every name is checked before any work is done."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from vidcam.cam.faithfulness import Faithfulness
+from vidcam.errors import OutputError, system_reason
+from vidcam.figures.curves import Curve, score_curves
+from vidcam.figures.explained import Look, explanation_grid, explanation_panels
+from vidcam.figures.sheet import save
+from vidcam.figures.style import Style
+from vidcam.overlays.words import say
+from vidcam.pictures.explainer import Explainer
+from vidcam.pictures.explanation import Explanation
+from vidcam.pictures.options import ExplainOptions
+from vidcam.pictures.targets import check_targets, output_folder, stems_of
+from vidcam.pictures.trust import CSV_NAME, Trust, csv_rows, means, measure
+from vidcam.sinks.partial import PartialFile
+from vidcam.sinks.records import record_file
+from vidcam.types import Map
+
+CURVES_NAME = "faithfulness.png"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is written of each picture: panels instead of the grid, maps, measurements."""
+
+    panels: bool = False
+    maps: bool = False
+    faithfulness: bool = False
+
+    @property
+    def figure(self) -> str:
+        """The end of the figure's name."""
+        return "panels" if self.panels else "explained"
+
+
+class Outputs:
+    """The files of one call. Entered before the first picture, left after the last."""
+
+    def __init__(
+        self,
+        files: Sequence[str],
+        options: ExplainOptions,
+        folder: str,
+        wanted: Wanted,
+        overwrite: bool = False,
+    ) -> None:
+        """Raises UsageError or OutputError when one of them cannot be written."""
+        self.files = list(files)
+        self.folder = output_folder(folder)
+        self._options = options
+        self._wanted = wanted
+        self._overwrite = overwrite
+        self._stems = dict(zip(files, stems_of(files), strict=True))
+        self._style = Style(options.font)
+        self._stack = contextlib.ExitStack()
+        self._write: Callable[[Trust], None] | None = None
+        self._measured: list[Trust] = []
+        check_targets(self._targets(), self.files, overwrite)
+
+    def __enter__(self) -> "Outputs":
+        if self._wanted.faithfulness:
+            name = str(self.folder / CSV_NAME)
+            rows = record_file(name, csv_rows, self._overwrite, "utf-8-sig")
+            self._write = self._stack.enter_context(rows)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def save(self, path: str, explanation: Explanation, explainer: Explainer) -> list[Trust]:
+        """Write one picture's files; returns what was measured of its maps. Raises OutputError."""
+        look = Look(self._options.alpha, self._options.colormap)
+        draw = explanation_panels if self._wanted.panels else explanation_grid
+        figure = draw(explanation, look, self._style)
+        save(figure, self._path(path, f"{self._wanted.figure}.png"), self._overwrite)
+        if self._wanted.maps:
+            for heatmap in explanation.heatmaps:
+                name = self._map_name(heatmap.method, heatmap.asked, heatmap.layer)
+                self._save_map(self._path(path, name), explanation.map_of(heatmap))
+        if self._write is None:
+            return []
+        measured = measure(explainer, explanation)
+        for one in measured:
+            self._write(one)
+        self._measured += measured
+        curves = {_name(one, explanation): one.faithfulness for one in measured}
+        self._save_curves(self._path(path, CURVES_NAME), curves, Path(explanation.name).name)
+        return measured
+
+    def finish(self) -> dict[str, tuple[int, Faithfulness]]:
+        """For each method and layer how many maps were measured and their mean, drawn as curves."""
+        found = means(self._measured)
+        if self._wanted.faithfulness and len(self.files) > 1:
+            curves = {name: mean for name, (_, mean) in found.items()}
+            self._save_curves(self.folder / CURVES_NAME, curves, f"n = {len(self.files)}")
+        return found
+
+    def _targets(self) -> Iterator[Path]:
+        for path in self.files:
+            yield self._path(path, f"{self._wanted.figure}.png")
+            if self._wanted.faithfulness:
+                yield self._path(path, CURVES_NAME)
+            if self._wanted.maps:
+                classes = self._options.class_ or ("top1",)
+                layers = self._options.layer or (None,)
+                for method, asked, layer in product(self._options.cam, classes, layers):
+                    yield self._path(path, self._map_name(method, asked, layer))
+        if self._wanted.faithfulness:
+            yield from (self.folder / name for name in (CSV_NAME, CURVES_NAME))
+
+    def _path(self, picture: str, end: str) -> Path:
+        return self.folder / f"{self._stems[picture]}-{end}"
+
+    def _map_name(self, method: str, asked: str, layer: str | None) -> str:
+        parts = [method, asked]
+        if layer and len(self._options.layer) > 1 and not self._options.aggregate:
+            parts.append(layer)
+        plain = ("".join(c if c.isalnum() or c in ".-_+" else "_" for c in part) for part in parts)
+        return "-".join(plain) + ".npy"
+
+    def _save_map(self, target: Path, heat: Map) -> None:
+        file = PartialFile(target, self._overwrite)
+        try:
+            with file.path.open("wb") as stream:
+                np.save(stream, heat)
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                file.discard()
+            if isinstance(error, OSError):
+                raise OutputError(f"{target}: {system_reason(error)}") from error
+            raise
+        file.commit()
+
+    def _save_curves(self, target: Path, found: dict[str, Faithfulness], title: str) -> None:
+        language = self._options.lang[0]
+        curves = [
+            # Nothing removed, and all kept, is the picture itself.
+            Curve(
+                name,
+                np.array([0.0, *one.shares, 1.0]),
+                np.array([one.score, *one.removed, np.nan]),
+                np.array([np.nan, *one.kept, one.score]),
+                f"drop {one.drop:+.2f}, ROAD {one.road:+.2f}",
+            )
+            for name, one in found.items()
+        ]
+        headings = say("removed", language), say("kept", language)
+        axes = say("share", language), say("class score", language)
+        figure = score_curves(curves, self._style, title, headings=headings, axes=axes)
+        save(figure, target, self._overwrite)
+
+
+def _name(one: Trust, explanation: Explanation) -> str:
+    classes = {heatmap.score.index for heatmap in explanation.heatmaps}
+    return f"{one.row_name} · {one.score.label}" if len(classes) > 1 else one.row_name

@@ -1,0 +1,97 @@
+"""What `vidcam.explain` gives: a picture, its scores, and its maps."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vidcam.types import Map, Pixels, Rect, Score
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# A class whose strongest cell is below this share of the top class's has no evidence to show:
+# docs/explain.md says what was measured.
+LEAST_EVIDENCE = 0.25
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heatmap:
+    """One map: of a class, by a method, at a layer.
+
+    `method` is its name on the command line, `layer` a module path (several joined by " + " when
+    their maps are averaged), None for guided backpropagation. `score` is the class with its
+    softmax probability. `evidence` says how strongly the picture speaks for the class: the peak of
+    its HiResCAM map relative to that of the picture's top class, so about 1 for the top class.
+    `grid` (h, w) float32 in [0, 1] covers the rectangle that the network saw; it is all zero where
+    the picture holds no positive evidence for the class. `detail` (S, S, 3) float32 is the signed
+    guided gradient of the network's square, None for other methods.
+    """
+
+    method: str
+    layer: str | None
+    asked: str
+    score: Score
+    evidence: float
+    grid: Map
+    detail: NDArray[np.float32] | None = None
+
+    @property
+    def has_evidence(self) -> bool:
+        """Whether the map shows anything."""
+        return bool(self.grid.any())
+
+    @property
+    def is_of_absent_class(self) -> bool:
+        """Whether the picture speaks so little for the class that a map would show noise."""
+        return self.evidence < LEAST_EVIDENCE
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explanation:
+    """A picture explained: `heatmaps` in the order methods, layers, classes.
+
+    `rgb` (H, W, 3) uint8 is the picture, upright; `crop` the rectangle of it that the network saw;
+    `topk` its best classes; `true` the class that its folder names, None when it names none.
+    `square` (S, S, 3) uint8 RGB is what the network was given. `language` is that of the figures.
+    """
+
+    name: str
+    rgb: Pixels
+    crop: Rect
+    square: Pixels
+    topk: tuple[Score, ...]
+    heatmaps: tuple[Heatmap, ...]
+    true: Score | None = None
+    language: str = "zh"
+
+    @property
+    def maps(self) -> tuple[Map, ...]:
+        """The maps of `heatmaps`, each (H, W) float32 in [0, 1] over the whole picture."""
+        return tuple(self.map_of(heatmap) for heatmap in self.heatmaps)
+
+    def map_of(self, heatmap: Heatmap) -> Map:
+        """One map (H, W) float32 in [0, 1] over the whole picture: 0 where nothing was seen."""
+        height, width = self.rgb.shape[:2]
+        crop, whole = self.crop, np.zeros((height, width), np.float32)
+        size = crop.width, crop.height
+        scaled = cv2.resize(heatmap.grid, size, interpolation=cv2.INTER_LINEAR)
+        whole[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width] = scaled
+        return np.clip(whole, 0, 1)
+
+    def figure(
+        self,
+        *,
+        panels: bool = False,
+        alpha: float = 0.5,
+        colormap: str = "jet",
+        font: str | None = None,
+    ) -> "Figure":
+        """A matplotlib figure: the grid of methods and classes, or a row of panels for each map."""
+        from vidcam.figures.explained import Look, explanation_grid, explanation_panels
+        from vidcam.figures.style import Style
+
+        draw = explanation_panels if panels else explanation_grid
+        return draw(self, Look(alpha, colormap), Style(font))

@@ -1,0 +1,185 @@
+"""Still pictures through the network: decoded in threads, classified in batches, in order."""
+
+import math
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from vidcam.backends import Batches, load_backend
+from vidcam.classifier import Classifier
+from vidcam.errors import SourceError
+from vidcam.models import load_model
+from vidcam.options import CamOptions
+from vidcam.pictures.inputs import readable
+from vidcam.pictures.options import ImageOptions
+from vidcam.pictures.reading import as_picture
+from vidcam.pictures.square import square_of
+from vidcam.policy import AUTO_BATCH
+from vidcam.prepare import Geometry
+from vidcam.spec import from_mapping
+from vidcam.types import Pixels, Prediction, Rect, Score
+
+# As timm evaluates its networks.
+PICTURE_FIT = "crop"
+# How many batches may be decoded before they are asked for.
+BATCHES_AHEAD = 2
+# A chart has at most so many bars.
+MOST_BARS = 50
+NO_CAM = CamOptions(cam="none")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predicted:
+    """A picture's name and prediction; `rgb` (H, W, 3) uint8 is itself, None when not kept.
+
+    `prediction.crop` is in pixels of `rgb`, or of the picture as it was decoded. `bars` are the
+    scores of a chart: of all classes where they are few, else the best.
+    """
+
+    name: str
+    prediction: Prediction
+    bars: tuple[Score, ...]
+    rgb: Pixels | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prepared:
+    name: str
+    square: Pixels
+    crop: Rect
+    rgb: Pixels | None
+
+
+Refused = Callable[[str, SourceError], None]
+
+
+class Predictor:
+    """A loaded model that classifies still pictures."""
+
+    def __init__(self, options: ImageOptions, count: int | None = None) -> None:
+        """Load the model; `count` is how many pictures will come at a time, if that is known.
+
+        Raises UsageError, or SourceError when weights cannot be fetched.
+        """
+        self.options = options
+        self.model = load_model(options)
+        self.batch = min(options.batch or AUTO_BATCH, count or AUTO_BATCH)
+        self.backend = load_backend(
+            self.model, options, NO_CAM, Batches((self.batch,), in_turn=True)
+        )
+        self.classifier = Classifier(self.model, self.backend, options, NO_CAM)
+        self._few_classes = len(self.model.labels) <= MOST_BARS
+        fit = options.fit or self.model.fit or PICTURE_FIT
+        self.geometry = Geometry(self.model.size, fit, self.model.crop_share)
+        # The first call builds the kernels: here, so that it is not counted as a picture's time.
+        self._classify(np.zeros((self.batch, *[self.model.size] * 2, 3), np.uint8))
+
+    @property
+    def summary(self) -> str:
+        """What runs, on what and how, in one line."""
+        backend = self.backend
+        return (
+            f"{self.model.name} on {backend.device} ({backend.name}, {backend.precision}), "
+            f"{self.geometry.fit} fit"
+        )
+
+    def __call__(
+        self, pictures: Iterable[Any], *, keep: bool = False, refused: Refused | None = None
+    ) -> Iterator[Predicted]:
+        """Each picture's prediction, in order.
+
+        `pictures` are paths, PIL images, or arrays: (H, W, 3) uint8 RGB or (H, W) grey. `keep`
+        keeps their pixels. One that cannot be read is told to `refused`, else its SourceError is
+        raised.
+        """
+        threads = min(4, os.cpu_count() or 1)
+        with ThreadPoolExecutor(threads, "vidcam-pictures") as pool:
+            ready = self._ready(pictures, pool, keep, refused)
+            try:
+                while batch := list(islice(ready, self.batch)):
+                    yield from self._predicted(batch)
+            finally:
+                ready.close()
+
+    def _ready(
+        self, pictures: Iterable[Any], pool: ThreadPoolExecutor, keep: bool, refused: Refused | None
+    ) -> Generator[_Prepared]:
+        waiting: deque[tuple[str, Future[_Prepared]]] = deque()
+        numbered = enumerate(pictures)
+        try:
+            while True:
+                for number, given in islice(numbered, self.batch * BATCHES_AHEAD - len(waiting)):
+                    name = name_of(given, number)
+                    waiting.append((name, pool.submit(self._prepare, name, given, keep)))
+                if not waiting:
+                    return
+                name, future = waiting.popleft()
+                try:
+                    yield future.result()
+                except SourceError as error:
+                    if refused is None:
+                        raise
+                    refused(name, error)
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+    def _prepare(self, name: str, given: Any, keep: bool) -> _Prepared:
+        share = self.model.crop_share if self.geometry.fit == "crop" else 1.0
+        needed_px = None if keep else math.ceil(self.model.size / share)
+        picture = as_picture(given, needed_px)
+        square, crop = square_of(picture, self.geometry)
+        return _Prepared(name, square, crop, np.asarray(picture) if keep else None)
+
+    def _classify(self, pixels: Pixels) -> Sequence[Any]:
+        return self.classifier(pixels, explain=False)
+
+    def _predicted(self, batch: Sequence[_Prepared]) -> Iterator[Predicted]:
+        pixels = np.stack([one.square for one in batch])
+        for one, seen in zip(batch, self._classify(pixels), strict=True):
+            top = self.classifier.top(seen.scores, self.options.topk)
+            shown = self.classifier.shown(top, self.options.threshold)
+            bars = self.classifier.top(seen.scores, MOST_BARS) if self._few_classes else top
+            yield Predicted(one.name, Prediction(top, shown, one.crop), bars[:MOST_BARS], one.rgb)
+
+
+def name_of(given: object, number: int) -> str:
+    """How a picture is called: its path as given, else by its number from 1."""
+    if isinstance(given, str | os.PathLike):
+        return readable(os.fspath(given))
+    return f"picture {number + 1}"
+
+
+def predict(pictures: Any, **options: Any) -> list[Prediction]:
+    """The predictions of one or more pictures, in order.
+
+        for prediction in vidcam.predict(["cat.jpg", "dog.png"], topk=3, lang="en"):
+            print(prediction.topk[0].label, prediction.topk[0].score)
+
+    `pictures` is a path, a PIL image, an array ((H, W, 3) uint8 RGB or (H, W) grey), or a list of
+    these; a folder or a glob stands for the pictures in it. The keywords are the fields of
+    `ImageOptions`. Scores are softmax probabilities. Raises SourceError for a picture that cannot
+    be read, and UsageError.
+    """
+    parsed: ImageOptions = from_mapping(ImageOptions, options.items())
+    listed = given_pictures(pictures)
+    predictor = Predictor(parsed, len(listed))
+    return [predicted.prediction for predicted in predictor(listed)]
+
+
+def given_pictures(pictures: Any) -> list[Any]:
+    """What a Python caller hands over as a list; folders and globs become their files."""
+    from vidcam.pictures.inputs import expand
+
+    listed = list(pictures) if isinstance(pictures, list | tuple) else [pictures]
+    found: list[Any] = []
+    for given in listed:
+        is_path = isinstance(given, str | os.PathLike)
+        found += expand([os.fspath(given)]) if is_path else [given]
+    return found

@@ -1,0 +1,50 @@
+"""The names of what is written for each picture, all known and checked before any work is done."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from vidcam.errors import OutputError, UsageError, system_reason
+from vidcam.pictures.inputs import readable
+from vidcam.sinks.partial import check_target, partial_path
+
+
+def stems_of(paths: Sequence[str]) -> list[str]:
+    """A name for each picture's outputs: its own without suffix, with more where two are alike."""
+    stems: list[str] = []
+    taken: set[str] = set()
+    for text in paths:
+        path = Path(readable(text))
+        names = [path.stem, path.name.replace(".", "-")]
+        if path.parent.name:
+            names.append(f"{path.parent.name}-{path.stem}")
+        number = 2
+        while (name := names.pop(0)).casefold() in taken:
+            if not names:
+                names.append(f"{path.stem}-{number}")
+                number += 1
+        taken.add(name.casefold())
+        stems.append(name)
+    return stems
+
+
+def output_folder(name: str) -> Path:
+    """The folder of `-o`, made if it is missing. Raises UsageError or OutputError."""
+    folder = Path(name)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"-o {name}: is no folder; name one, it is made if it is missing")
+    if not folder.parent.is_dir():
+        raise UsageError(f"-o {name}: folder {folder.parent} does not exist; make it first")
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"-o {name}: {system_reason(error)}") from error
+    return folder
+
+
+def check_targets(targets: Iterable[Path], inputs: Sequence[str], overwrite: bool) -> None:
+    """Raise UsageError when a name is taken, without -y, or is an input, even with it."""
+    sources = {Path(text).resolve() for text in inputs}
+    for target in targets:
+        if sources & {target.resolve(), partial_path(target).resolve()}:
+            raise UsageError(f"{target} would overwrite an input; write to another folder")
+        check_target(target, overwrite)

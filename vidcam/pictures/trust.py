@@ -1,0 +1,102 @@
+"""How far the maps of a picture can be trusted, in numbers that methods can be compared by."""
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+import cv2
+import numpy as np
+
+from vidcam.cam.faithfulness import PERCENT, Faithfulness, road
+from vidcam.pictures.explainer import Explainer
+from vidcam.pictures.explanation import Explanation, Heatmap
+from vidcam.types import Map, Score
+
+CSV_NAME = "faithfulness.csv"
+CSV_HEADER = (
+    "file", "method", "layer", "index", "label", "label_en", "score", "drop", "road",
+    *(f"removed_{percent}" for percent in PERCENT), *(f"kept_{percent}" for percent in PERCENT),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """The faithfulness of one map of the picture `name`."""
+
+    name: str
+    method: str
+    layer: str | None
+    score: Score
+    faithfulness: Faithfulness
+
+    @property
+    def row_name(self) -> str:
+        """What is compared: the method at its layer."""
+        return f"{self.method} · {self.layer}" if self.layer else self.method
+
+
+def measure(explainer: Explainer, explanation: Explanation) -> list[Trust]:
+    """The faithfulness of each map that shows evidence for its class, in order."""
+    shown = [
+        heatmap
+        for heatmap in explanation.heatmaps
+        if heatmap.has_evidence and not heatmap.is_of_absent_class
+    ]
+    if not shown:
+        return []
+    maps = np.stack([_on_square(explainer, explanation, heatmap) for heatmap in shown])
+    pixels = explainer.pixels_of(explanation.square)
+    indices = [heatmap.score.index for heatmap in shown]
+    return [
+        Trust(explanation.name, heatmap.method, heatmap.layer, heatmap.score, faithfulness)
+        for heatmap, faithfulness in zip(
+            shown, road(explainer.net, pixels, maps, indices), strict=True
+        )
+    ]
+
+
+def means(measured: Sequence[Trust]) -> dict[str, tuple[int, Faithfulness]]:
+    """For each method and layer how many maps were measured, and their mean."""
+    groups: dict[str, list[Faithfulness]] = {}
+    for one in measured:
+        groups.setdefault(one.row_name, []).append(one.faithfulness)
+    return {
+        name: (
+            len(group),
+            Faithfulness(
+                group[0].shares,
+                np.mean([one.removed for one in group], axis=0),
+                np.mean([one.kept for one in group], axis=0),
+                float(np.mean([one.score for one in group])),
+            ),
+        )
+        for name, group in groups.items()
+    }
+
+
+def csv_rows(stream: TextIO) -> Callable[[Trust], None]:
+    """Writes measurements to `stream` as CSV, after its header."""
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(CSV_HEADER)
+
+    def write(one: Trust) -> None:
+        found, score = one.faithfulness, one.score
+        numbers = [found.score, found.drop, found.road, *found.removed, *found.kept]
+        names = (one.name, one.method, one.layer or "", score.index, score.label, score.label_en)
+        writer.writerow((*names, *(f"{number:.6f}" for number in numbers)))
+
+    return write
+
+
+def _on_square(explainer: Explainer, explanation: Explanation, heatmap: Heatmap) -> Map:
+    """The map at the size of the network's square, bars of `--fit pad` included as cold."""
+    size, crop = explainer.geometry.size, explanation.crop
+    width, height = size, size
+    if explainer.geometry.fit == "pad":
+        longest = max(crop.width, crop.height)
+        width, height = (max(1, round(size * side / longest)) for side in (crop.width, crop.height))
+    square = np.zeros((size, size), np.float32)
+    x, y = (size - width) // 2, (size - height) // 2
+    square[y : y + height, x : x + width] = cv2.resize(heatmap.grid, (width, height))
+    return square
