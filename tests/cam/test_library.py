@@ -303,4 +303,19 @@ def test_several_layers_in_any_order():
     alone = [explain("gradcam", net, [layer], x) for layer in ("norm", "block")]
     mean = np.mean(alone, 0)
     # The library stretches at the size of the grid and again at that of the picture.
-    assert np.abs(first - (mean - mean.min()) / np.ptp(mean)).max() < 5e-3
+    assert np.abs(first - (mean - mean.min()) / np.ptp(mean)).max() < 0.02
+    assert all(np.abs(first - one).max() > 0.05 for one in alone)
+
+
+class Turned(nn.Module):
+    """Gives a view, on which the library's own clean-up fails."""
+
+    def forward(self, x):
+        return x.transpose(2, 3)
+
+
+def test_shapleycam_cleans_up_behind_a_layer_that_gives_a_view():
+    net, x = tiny(), oracle.pictures(1, SIZE)
+    net.act = nn.Sequential(Turned(), nn.Identity(), Turned(), nn.ReLU6())
+    got = explain("shapleycam", net, ["act.2"], x)
+    assert np.abs(got - explain("shapleycam", net, ["block"], x)).max() < oracle.TOLERANCE

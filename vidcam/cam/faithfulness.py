@@ -119,7 +119,7 @@ class _Filler:
     """
 
     def __init__(self, picture: Tensor) -> None:
-        from scipy import sparse  # type: ignore[import-untyped]
+        from scipy import sparse
 
         self._picture = picture
         self._cells = picture.detach().flatten(1).T.cpu().double().numpy()
@@ -139,7 +139,7 @@ class _Filler:
 
     def __call__(self, left: Mask) -> Tensor:
         """The picture (3, S, S) with all that is not in `left` (S * S,) imputed, plus noise."""
-        from scipy.sparse.linalg import splu  # type: ignore[import-untyped]
+        from scipy.sparse.linalg import splu
 
         rows = self._system[~left]
         matrix, known = rows[:, ~left].tocsc(), -(rows[:, left] @ self._cells[left])

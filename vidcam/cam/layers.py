@@ -141,8 +141,9 @@ def default_layer(net: nn.Module, size: int, shape: Shape = None) -> str:
         return name
     last = calls_of(net, size, shape)[-MOST_LISTED:]
     listed = ", ".join(f"{call.name} {_written(call.shape)}" for call in last)
+    wanted = f"a grid of {shape[0]}x{shape[1]}" if shape else "a grid that a map could show"
     raise UsageError(
-        "this model has no layer with a grid that a map could show; "
+        f"this model has no layer with {wanted}; "
         f"its last layers give {listed}; vidcam layers lists all"
     )
 

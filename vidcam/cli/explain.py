@@ -58,6 +58,7 @@ def run(outputs: "Outputs", options: ExplainOptions, quiet: bool) -> int:
 
         read_picture(outputs.files[0])  # what is wrong with it is said before the model is loaded
     from vidcam.pictures.explainer import Explainer
+    from vidcam.pictures.targets import counted
 
     explainer = Explainer(options)
     log.info("%s", explainer.summary)
@@ -80,9 +81,9 @@ def run(outputs: "Outputs", options: ExplainOptions, quiet: bool) -> int:
         for name, (count, mean) in outputs.finish().items():
             if not quiet and len(outputs.files) > 1:
                 click.echo(f"mean of {count}: {numbers(mean)}  {name}")
-    log.info("%d pictures explained → %s", len(outputs.files) - failed, outputs.folder)
+    log.info("%s explained → %s", counted(len(outputs.files) - failed), outputs.folder)
     if failed:
-        log.error("%d of %d pictures failed", failed, len(outputs.files))
+        log.error("%d of %s failed", failed, counted(len(outputs.files)))
     return 1 if failed else 0
 
 
@@ -92,7 +93,7 @@ def lines_of(explanation: "Explanation", measured: "Sequence[Trust]") -> Iterato
     by_class = {heatmap.score.index: heatmap for heatmap in explanation.heatmaps}
     for heatmap in by_class.values():
         score = heatmap.score
-        english = "" if score.label == score.label_en else f"  {score.label_en}"
+        english = "" if score.label_en in score.label.split(" / ") else f"  {score.label_en}"
         absent = "  no positive evidence" if heatmap.is_of_absent_class else ""
         yield f"  {100 * (score.score or 0.0):6.2f} %  {score.label}{english}{absent}"
     for one in measured:

@@ -58,6 +58,7 @@ def _run(
 
         read_picture(files[0])  # what is wrong with the only one is said before the model is loaded
     from vidcam.pictures.predictor import Predictor
+    from vidcam.pictures.targets import counted
 
     predictor = Predictor(options, len(files))
     log.info("%s", predictor.summary)
@@ -80,9 +81,10 @@ def _run(
             raise failures[0] if len(files) == 1 else SourceError("no picture could be read")
     wall_s = time.perf_counter() - start_s
     where = f" → {output}" if output else ""
-    log.info("%d pictures in %.1f s, %.0f a second%s", done, wall_s, done / wall_s, where)
+    rate = f"{counted(done)} in {wall_s:.1f} s, {done / wall_s:.0f} a second"
+    log.info("%s%s", rate, where)
     if failures:
-        log.error("%d of %d pictures failed", len(failures), len(files))
+        log.error("%d of %s failed", len(failures), counted(len(files)))
     return 1 if failures else 0
 
 
@@ -90,7 +92,7 @@ def lines_of(predicted: "Predicted") -> Iterator[str]:
     """One picture's table: its name, then a line a class."""
     yield predicted.name
     for rank, score in enumerate(predicted.prediction.topk, 1):
-        english = "" if score.label == score.label_en else f"  {score.label_en}"
+        english = "" if score.label_en in score.label.split(" / ") else f"  {score.label_en}"
         yield f"{rank:4d}  {100 * (score.score or 0.0):6.2f} %  {score.label}{english}"
     if predicted.prediction.shown and predicted.prediction.shown[0].score is None:
         yield f"      shown as {predicted.prediction.shown[0].label}"
@@ -128,7 +130,9 @@ class Outputs:
             yield lambda _predicted: None
             return
         from vidcam.pictures.records import prediction_files
+        from vidcam.pictures.targets import make_folder
 
+        make_folder(self._folder)
         draw = self._drawing()
         with prediction_files(self._folder, self._overwrite) as write:
 

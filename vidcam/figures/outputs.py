@@ -19,7 +19,7 @@ from vidcam.overlays.words import say
 from vidcam.pictures.explainer import Explainer
 from vidcam.pictures.explanation import Explanation
 from vidcam.pictures.options import ExplainOptions
-from vidcam.pictures.targets import check_targets, output_folder, stems_of
+from vidcam.pictures.targets import check_targets, make_folder, output_folder, stems_of
 from vidcam.pictures.trust import CSV_NAME, Trust, csv_rows, means, measure
 from vidcam.sinks.partial import PartialFile
 from vidcam.sinks.records import record_file
@@ -67,6 +67,7 @@ class Outputs:
         check_targets(self._targets(), self.files, overwrite)
 
     def __enter__(self) -> "Outputs":
+        make_folder(self.folder)
         if self._wanted.faithfulness:
             name = str(self.folder / CSV_NAME)
             rows = record_file(name, csv_rows, self._overwrite, "utf-8-sig")

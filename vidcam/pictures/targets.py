@@ -28,17 +28,21 @@ def stems_of(paths: Sequence[str]) -> list[str]:
 
 
 def output_folder(name: str) -> Path:
-    """The folder of `-o`, made if it is missing. Raises UsageError or OutputError."""
+    """The folder of `-o`, which need not be there yet. Raises UsageError."""
     folder = Path(name)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"-o {name}: is no folder; name one, it is made if it is missing")
     if not folder.parent.is_dir():
         raise UsageError(f"-o {name}: folder {folder.parent} does not exist; make it first")
+    return folder
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder if it is missing: when something is about to be written. Raises OutputError."""
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise OutputError(f"-o {name}: {system_reason(error)}") from error
-    return folder
+        raise OutputError(f"-o {folder}: {system_reason(error)}") from error
 
 
 def check_targets(targets: Iterable[Path], inputs: Sequence[str], overwrite: bool) -> None:
@@ -47,4 +51,10 @@ def check_targets(targets: Iterable[Path], inputs: Sequence[str], overwrite: boo
     for target in targets:
         if sources & {target.resolve(), partial_path(target).resolve()}:
             raise UsageError(f"{target} would overwrite an input; write to another folder")
-        check_target(target, overwrite)
+        if target.parent.is_dir():
+            check_target(target, overwrite)
+
+
+def counted(number: int) -> str:
+    """So many pictures, in words."""
+    return "1 picture" if number == 1 else f"{number} pictures"
