@@ -1,4 +1,4 @@
-"""Make the sample clips of this folder: ``python sample_media/make.py [OUTDIR]``.
+"""Make the samples of this folder: ``python sample_media/make.py [OUTDIR]``.
 
 Each clip is a slow camera move over photographs that come inside the scikit-image wheel (all CC0
 or public domain, see README.md); nothing is downloaded. The sound of ``cat.mp4`` is synthesised
@@ -67,6 +67,10 @@ CLIPS = (
     Clip("coffee.mp4", Fraction(25), COFFEE),
     Clip("tour.mp4", Fraction(24_000, 1001), TOUR),
 )
+# Two photographs side by side: a picture with two classes in it. Names, and left, top and side of
+# the square that is taken of each.
+PAIR_NAME, PAIR_PX = "cat-and-coffee.jpg", 480
+PAIR = (("chelsea", (72, 0, 300)), ("coffee", (90, 0, 400)))
 # Start in seconds, frequency in hertz and pan (0 left, 1 right) of each note: C major pentatonic.
 NOTES: tuple[tuple[float, float, float], ...]
 NOTES = ((0.1, 261.63, 0.40), (0.7, 329.63, 0.55), (1.3, 392.00, 0.65), (1.9, 523.25, 0.45))
@@ -185,10 +189,23 @@ def write_clip(clip: Clip, path: Path) -> None:
         container.mux(video.encode(None))
 
 
+def write_pair(path: Path) -> None:
+    """Write the picture of a cat and an espresso."""
+    halves = []
+    for name, (left, top, side) in PAIR:
+        rgb = load_picture(name)
+        scale = UPSCALE
+        square = rgb[scale * top : scale * (top + side), scale * left : scale * (left + side)]
+        halves.append(cv2.resize(square, (PAIR_PX, PAIR_PX), interpolation=cv2.INTER_AREA))
+    bgr = cv2.cvtColor(np.hstack(halves), cv2.COLOR_RGB2BGR)
+    cv2.imwrite(str(path), bgr, [cv2.IMWRITE_JPEG_QUALITY, 88])
+
+
 def main() -> None:
-    """Write all clips into the folder named on the command line, or beside this script."""
+    """Write the picture and all clips into the folder named on the command line, or beside this script."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
     folder.mkdir(parents=True, exist_ok=True)
+    write_pair(folder / PAIR_NAME)
     for clip in CLIPS:
         path = folder / clip.name
         write_clip(clip, path)

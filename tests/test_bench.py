@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -39,9 +40,16 @@ def lines(root):
     for program, (arguments, _) in PROGRAMS.items():
         command = [sys.executable, str(root / "bench" / program), *map(str, arguments)]
         running[program] = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-        )
-    printed = {program: process.communicate(timeout=200) for program, process in running.items()}
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+            start_new_session=True,
+        )  # fmt: skip
+    try:
+        printed = {name: process.communicate(timeout=200) for name, process in running.items()}
+    finally:
+        for process in running.values():
+            if process.poll() is None:  # with the processes that it started
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
     for program, (_, errors) in printed.items():
         assert running[program].returncode == 0, errors
     return {program: output for program, (output, _) in printed.items()}

@@ -38,6 +38,10 @@ def workplace(tmp_path: Path, cat_clip: Path, monkeypatch: pytest.MonkeyPatch) -
                 packet.stream = tracks[packet.stream_index]
                 target.mux(packet)
     shutil.copy(tmp_path / "clip.mp4", tmp_path / "videos" / "a.mp4")
+    for name in ("cat.jpg", "clip.jpg", "photos/a.jpg", "videos/a.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / "sample_media/cat-and-coffee.jpg", tmp_path / name)
+    (tmp_path / "sample_media").symlink_to(ROOT / "sample_media")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -51,7 +55,14 @@ def as_run_here(words: list[str]) -> list[str]:
     return [*words, "--no-window", "--loop", "--duration", "1.5"]
 
 
-@pytest.mark.parametrize("command", readme_commands(ROOT / "README.md"))
+COMMANDS = [
+    command
+    for name in ("README.md", "docs/pictures.md", "docs/explain.md")
+    for command in readme_commands(ROOT / name)
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_of_the_readme_runs(
     command: str, workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

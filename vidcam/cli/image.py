@@ -3,9 +3,9 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -14,7 +14,7 @@ from vidcam.errors import SourceError, UsageError
 from vidcam.pictures.options import ImageOptions
 
 if TYPE_CHECKING:
-    from vidcam.pictures.predictor import Predicted
+    from vidcam.pictures.predictor import Predicted, Predictor
 
 log = logging.getLogger("vidcam")
 
@@ -44,48 +44,79 @@ def command(paths: tuple[str, ...], output: str | None, overwrite: bool, quiet: 
     from vidcam.cli.signals import Interrupts
     from vidcam.pictures.inputs import expand
 
-    with Interrupts():
+    with Interrupts() as interrupts:
         files = expand(paths)
-        return _run(files, options, output, overwrite, quiet)
+        outputs = Outputs(files, options, output, overwrite, quiet)
+        if len(files) == 1:
+            from vidcam.pictures.reading import read_picture
+
+            read_picture(files[0])  # what is wrong with it is said before the model is loaded
+        from vidcam.pictures.predictor import Predictor
+
+        predictor = Predictor(options, len(files))
+        log.info("%s", predictor.summary)
+        run = Run(files, outputs)
+        interrupts.watch(run)
+        return run(predictor)
 
 
-def _run(
-    files: list[str], options: ImageOptions, output: str | None, overwrite: bool, quiet: bool
-) -> int:
-    outputs = Outputs(files, options, output, overwrite)
-    if len(files) == 1:
-        from vidcam.pictures.reading import read_picture
+class Run:
+    """The pictures of one call, from the first to the last or to an interruption."""
 
-        read_picture(files[0])  # what is wrong with the only one is said before the model is loaded
-    from vidcam.pictures.predictor import Predictor
-    from vidcam.pictures.targets import counted
+    def __init__(self, files: list[str], outputs: "Outputs") -> None:
+        self._files, self._outputs = files, outputs
+        self._error: BaseException | None = None
+        self._done = self._failed = 0
 
-    predictor = Predictor(options, len(files))
-    log.info("%s", predictor.summary)
-    failures: list[SourceError] = []
+    def stop(self, error: BaseException | None = None) -> None:
+        """End before the next picture, with `error`."""
+        self._error = error
 
-    def refused(_name: str, error: SourceError) -> None:
-        failures.append(error)
+    def __call__(self, predictor: "Predictor") -> int:
+        """Classify all; returns the exit code. Raises VidcamError."""
+        from vidcam.pictures.targets import counted
+
+        start_s = time.perf_counter()
+        with self._outputs.opened() as write:
+            for predicted in predictor(self._unless_stopped(), refused=self._refuse):
+                self._check()
+                try:
+                    write(predicted)
+                    self._done += 1
+                except SourceError as error:  # it has gone, or changed, since it was classified
+                    self._refuse(predicted.name, error)
+            if not self._done:
+                raise SourceError("no picture could be read")
+        wall_s = time.perf_counter() - start_s
+        rate = f"{counted(self._done)} in {wall_s:.1f} s, {self._done / wall_s:.0f} a second"
+        folder = self._outputs.folder
+        log.info("%s%s", rate, f" → {folder}" if folder else "")
+        if self._failed:
+            log.error("%d of %s failed", self._failed, counted(len(self._files)))
+        return 1 if self._failed else 0
+
+    def _unless_stopped(self) -> Iterator[str]:
+        for path in self._files:
+            self._check()
+            yield path
+
+    def _check(self) -> None:
+        if self._error:
+            raise self._error
+
+    def _refuse(self, _name: str, error: SourceError) -> None:
+        self._failed += 1
         log.error("%s", error)
 
-    start_s = time.perf_counter()
-    done = 0
-    with outputs.opened() as write:
-        keep = options.layout is not None
-        for predicted in predictor(files, keep=keep, refused=refused):
-            done += 1
-            if not quiet:
-                click.echo("\n".join(lines_of(predicted)))
-            write(predicted)
-        if failures and not done:
-            raise failures[0] if len(files) == 1 else SourceError("no picture could be read")
-    wall_s = time.perf_counter() - start_s
-    where = f" → {output}" if output else ""
-    rate = f"{counted(done)} in {wall_s:.1f} s, {done / wall_s:.0f} a second"
-    log.info("%s%s", rate, where)
-    if failures:
-        log.error("%d of %s failed", len(failures), counted(len(files)))
-    return 1 if failures else 0
+
+def tables(stream: TextIO) -> Write:
+    """Writes pictures to `stream` as tables for people."""
+
+    def write(predicted: "Predicted") -> None:
+        stream.write("\n".join(lines_of(predicted)) + "\n")
+        stream.flush()
+
+    return write
 
 
 def lines_of(predicted: "Predicted") -> Iterator[str]:
@@ -99,56 +130,75 @@ def lines_of(predicted: "Predicted") -> Iterator[str]:
 
 
 class Outputs:
-    """The files of `-o`: names checked first, then written picture by picture."""
+    """The terminal and the files of `-o`: names checked first, then written picture by picture."""
 
     def __init__(
-        self, files: list[str], options: ImageOptions, output: str | None, overwrite: bool
-    ) -> None:
-        """Raises UsageError or OutputError when one of them cannot be written."""
+        self, files: list[str], options: ImageOptions, output: str | None, overwrite: bool,
+        quiet: bool,
+    ) -> None:  # fmt: skip
+        """Raises UsageError when one of them cannot be written."""
+        self._files = files
         self._options = options
         self._overwrite = overwrite
-        self._folder: Path | None = None
-        self._targets: dict[str, Path] = {}
+        self._quiet = quiet
+        self.folder: Path | None = None
+        self._targets: list[Path] = []
         if output is None:
             return
-        from vidcam.pictures.inputs import readable
         from vidcam.pictures.records import CSV_NAME, JSON_NAME
         from vidcam.pictures.targets import check_targets, output_folder, stems_of
 
-        self._folder = output_folder(output)
+        folder = output_folder(output)
         if layout := options.layout:
-            for path, stem in zip(files, stems_of(files), strict=True):
-                name = f"{stem}-{layout}{SUFFIXES[layout]}"
-                self._targets[readable(path)] = self._folder / name
-        records = [self._folder / name for name in (CSV_NAME, JSON_NAME)]
-        check_targets([*records, *self._targets.values()], files, overwrite)
+            names = (f"{stem}-{layout}{SUFFIXES[layout]}" for stem in stems_of(files))
+            self._targets = [folder / name for name in names]
+        records = [folder / name for name in (CSV_NAME, JSON_NAME)]
+        check_targets([*records, *self._targets], files, overwrite)
+        self.folder = folder
 
     @contextmanager
     def opened(self) -> Iterator[Write]:
-        """What each prediction is handed to."""
-        if self._folder is None:
-            yield lambda _predicted: None
-            return
+        """What each prediction is handed to. Raises OutputError, and SourceError in the call."""
+        from vidcam.sinks.records import record_file
+
+        with ExitStack() as stack:
+            writes: list[Write] = []
+            if self.folder is not None:
+                writes = [self._drawing(), stack.enter_context(self._records(self.folder))]
+            if not self._quiet:
+                writes.append(stack.enter_context(record_file("-", tables, False)))
+
+            def write_all(predicted: "Predicted") -> None:
+                for write in writes:
+                    write(predicted)
+
+            yield write_all
+
+    @contextmanager
+    def _records(self, folder: Path) -> Iterator[Write]:
         from vidcam.pictures.records import prediction_files
         from vidcam.pictures.targets import make_folder
 
-        make_folder(self._folder)
-        draw = self._drawing()
-        with prediction_files(self._folder, self._overwrite) as write:
-
-            def both(predicted: "Predicted") -> None:
-                draw(predicted)
-                write(predicted)
-
-            yield both
+        is_new = not folder.is_dir()
+        make_folder(folder)
+        try:
+            with prediction_files(folder, self._overwrite) as write:
+                yield write
+        except BaseException:
+            if is_new:
+                with suppress(OSError):  # it may hold pictures, or what an interruption keeps
+                    folder.rmdir()
+            raise
 
     def _drawing(self) -> Write:
-        layout = self._options.layout
-        if layout is None:
+        if not self._targets:
             return lambda _predicted: None
         from vidcam.figures.predicted import Drawing
 
         drawing = Drawing(self._options)
-        return lambda predicted: drawing.save(
-            predicted, layout, self._targets[predicted.name], self._overwrite
-        )
+
+        def draw(predicted: "Predicted") -> None:
+            path, target = self._files[predicted.number], self._targets[predicted.number]
+            drawing.save(predicted, path, target, self._overwrite)
+
+        return draw

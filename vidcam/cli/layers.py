@@ -1,9 +1,13 @@
 """`vidcam layers`: what a network is made of, and where a map can be taken."""
 
+import logging
+
 import click
 
 from vidcam.cli.options import verbosity
 from vidcam.options import ModelOptions
+
+log = logging.getLogger("vidcam")
 
 HEADER = ("", "layer", "kind", "gives", "parameters")
 
@@ -21,7 +25,7 @@ def command(model: str, quiet: bool) -> None:
     vidcam layers resnet50
     """
     options = ModelOptions(model=model, lang=("en",))
-    from vidcam.cam.layers import default_layer
+    from vidcam.cam.layers import check_layer, default_layer
     from vidcam.cam.survey import survey
     from vidcam.errors import UsageError
     from vidcam.models import load_model
@@ -29,8 +33,11 @@ def command(model: str, quiet: bool) -> None:
     loaded = load_model(options)
     net = loaded.net
     try:
+        if loaded.layer:
+            check_layer(net, loaded.layer, loaded.size)
         default = loaded.layer or default_layer(net, loaded.size)
-    except UsageError:
+    except UsageError as error:
+        log.warning("%s", error)
         default = None
     rows = [
         (
@@ -48,5 +55,3 @@ def command(model: str, quiet: bool) -> None:
     for row in [HEADER, *rows] if not quiet else rows:
         left = [cell.ljust(width) for cell, width in zip(row[:-1], widths[:-1], strict=True)]
         click.echo("  ".join([*left, row[-1].rjust(widths[-1])]).rstrip())
-    if default is None:
-        click.echo("no layer of this model can carry a map", err=True)

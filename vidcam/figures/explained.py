@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from vidcam.figures.chart import percent
-from vidcam.figures.grid import Cell, grid
+from vidcam.figures.grid import PICTURE_PX, Cell, grid
 from vidcam.figures.sheet import fitted_size, resized
 from vidcam.figures.style import Style
 from vidcam.overlays.heat import Heat
@@ -18,6 +18,8 @@ from vidcam.types import Pixels, Prediction, Rect, Score
 
 # Pictures are drawn at twice the size of the figure's largest, then made smaller with it.
 DRAWN_PX = 1280
+# Where a figure has few pictures they are larger.
+FEW, LARGE_PX = 3, 560
 # Guided gradients are shown around grey, this many of their standard deviations to each side.
 SPREAD = 4.0
 GREY = 128
@@ -37,28 +39,31 @@ def explanation_grid(explanation: Explanation, look: Look, style: Style) -> Figu
     classes = list(dict.fromkeys(heatmap.score.index for heatmap in explanation.heatmaps))
     rows: dict[str, list[Cell | None]] = {}
     for heatmap in explanation.heatmaps:
-        cells = rows.setdefault(_row_name(explanation, heatmap), [None] * len(classes))
+        cells = rows.setdefault(explanation.row_name(heatmap), [None] * len(classes))
         cells[classes.index(heatmap.score.index)] = canvas.overlay_cell(heatmap)
     titles = [] if len(rows) == 1 else list(rows)
-    return grid(list(rows.values()), style, lead=canvas.original_cell(), row_titles=titles)
+    return grid(
+        list(rows.values()),
+        style,
+        lead=canvas.original_cell(),
+        row_titles=titles,
+        picture_px=_picture_px(len(rows), len(classes) + 1),
+    )
 
 
 def explanation_panels(explanation: Explanation, look: Look, style: Style) -> Figure:
     """A row for each map: the original with its true class, the heat alone, the overlay."""
     canvas = _Canvas(explanation, look)
-    names = [_row_name(explanation, heatmap) for heatmap in explanation.heatmaps]
+    names = [explanation.row_name(heatmap) for heatmap in explanation.heatmaps]
     rows = [
         [canvas.original_cell(), canvas.heat_cell(heatmap, name), canvas.overlay_cell(heatmap)]
         for heatmap, name in zip(explanation.heatmaps, names, strict=True)
     ]
-    return grid(rows, style)
+    return grid(rows, style, picture_px=_picture_px(len(rows), 3))
 
 
-def _row_name(explanation: Explanation, heatmap: Heatmap) -> str:
-    layers = {other.layer for other in explanation.heatmaps if other.layer}
-    if heatmap.layer is None or len(layers) < 2:
-        return heatmap.method
-    return f"{heatmap.method} · {heatmap.layer}"
+def _picture_px(rows: int, columns: int) -> int:
+    return LARGE_PX if max(rows, columns) <= FEW else PICTURE_PX
 
 
 class _Canvas:
@@ -106,7 +111,8 @@ class _Canvas:
         return Cell(rgb, score.label, score.label_en, note, percent(score.score or 0.0))
 
     def _note(self, heatmap: Heatmap) -> str:
-        return "" if heatmap.has_evidence else say("no evidence", self._language)
+        shown = heatmap.has_evidence and not heatmap.is_of_absent_class
+        return "" if shown else say("no evidence", self._language)
 
     def _overlay(self, heatmap: Heatmap) -> Pixels:
         prediction = Prediction((), (), self._crop, heatmap.grid, heatmap.score.index)

@@ -66,15 +66,16 @@ def grid(
     lead: Cell | None = None,
     row_titles: Sequence[str] = (),
     column_titles: Sequence[str] = (),
+    picture_px: int = PICTURE_PX,
 ) -> Figure:
     """Cells in rows and columns, all of one size; `lead` stands at the left of all, at the top.
 
-    Pictures are at most 340 pixels on the longer side, less where the figure would be larger than
-    4000 pixels, and never under 96. Titles that are too long end in an ellipsis. `row_titles` and
-    `column_titles` are empty or one for each.
+    Pictures are at most `picture_px` pixels on the longer side, less where the figure would be
+    larger than 4000 pixels, and never under 96. Titles that are too long end in an ellipsis.
+    `row_titles` and `column_titles` are empty or one for each.
     """
     names = [style.fit(title, width_px=ROW_TITLE_PX) for title in row_titles]
-    plan = _plan(rows, lead, names, bool(column_titles))
+    plan = _plan(rows, lead, names, (MARGIN_PX + HEAD_PX * bool(column_titles), picture_px))
     sheet = Sheet(*plan.size)
     if lead is not None:
         _draw(sheet, style, lead, (MARGIN_PX, plan.top, plan.texts[0]), plan)
@@ -101,21 +102,26 @@ def _shown(
 
 
 def _plan(
-    rows: Sequence[Sequence[Cell | None]], lead: Cell | None, names: list[Line], headed: bool
+    rows: Sequence[Sequence[Cell | None]],
+    lead: Cell | None,
+    names: list[Line],
+    place: tuple[int, int],
 ) -> _Plan:
-    """The largest pictures with which the figure keeps to its size."""
+    """The largest pictures with which the figure keeps to its size; `place` is where the rows
+    begin, and how large pictures may be."""
+    top, picture_px = place
     shown = list(_shown(rows, lead))
     texts = [_text_px(cells) for cells in rows] or [0]
     texts[0] = max(texts[0], _text_px([lead]))
     names_px = round(max((name.width_px for name in names), default=-GAP_PX)) + GAP_PX
-    for longer in range(PICTURE_PX, LEAST_PX - 1, -2):
+    for longer in range(picture_px, LEAST_PX - 1, -2):
         picture = fitted_size(shown[0][1], longer, longer) if shown else (longer, longer)
         cell = max(picture[0], NARROWEST_PX)
         plan = _Plan(
             picture=picture,
             cell=cell,
             left=MARGIN_PX + (cell + GAP_PX) * (lead is not None) + names_px,
-            top=MARGIN_PX + HEAD_PX * headed,
+            top=top,
             columns=max([1, *map(len, rows)]),
             texts=tuple(texts),
         )

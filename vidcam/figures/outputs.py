@@ -16,8 +16,9 @@ from vidcam.figures.explained import Look, explanation_grid, explanation_panels
 from vidcam.figures.sheet import save
 from vidcam.figures.style import Style
 from vidcam.overlays.words import say
-from vidcam.pictures.explainer import Explainer
+from vidcam.pictures.explainer import REFINED, Explainer
 from vidcam.pictures.explanation import Explanation
+from vidcam.pictures.maps import GUIDED
 from vidcam.pictures.options import ExplainOptions
 from vidcam.pictures.targets import check_targets, make_folder, output_folder, stems_of
 from vidcam.pictures.trust import CSV_NAME, Trust, csv_rows, means, measure
@@ -43,7 +44,8 @@ class Wanted:
 
 
 class Outputs:
-    """The files of one call. Entered before the first picture, left after the last."""
+    """The files of one call. Entered before the first picture, left after the last; nothing is
+    written before the first picture has been explained."""
 
     def __init__(
         self,
@@ -63,15 +65,11 @@ class Outputs:
         self._style = Style(options.font)
         self._stack = contextlib.ExitStack()
         self._write: Callable[[Trust], None] | None = None
+        self._map_names = self._named_maps()
         self._measured: list[Trust] = []
         check_targets(self._targets(), self.files, overwrite)
 
     def __enter__(self) -> "Outputs":
-        make_folder(self.folder)
-        if self._wanted.faithfulness:
-            name = str(self.folder / CSV_NAME)
-            rows = record_file(name, csv_rows, self._overwrite, "utf-8-sig")
-            self._write = self._stack.enter_context(rows)
         return self
 
     def __exit__(
@@ -82,15 +80,24 @@ class Outputs:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
+    def _begin(self) -> None:
+        make_folder(self.folder)
+        if self._wanted.faithfulness and self._write is None:
+            name = str(self.folder / CSV_NAME)
+            rows = record_file(name, csv_rows, self._overwrite, "utf-8-sig")
+            self._write = self._stack.enter_context(rows)
+
     def save(self, path: str, explanation: Explanation, explainer: Explainer) -> list[Trust]:
         """Write one picture's files; returns what was measured of its maps. Raises OutputError."""
+        self._begin()
         look = Look(self._options.alpha, self._options.colormap)
         draw = explanation_panels if self._wanted.panels else explanation_grid
         figure = draw(explanation, look, self._style)
         save(figure, self._path(path, f"{self._wanted.figure}.png"), self._overwrite)
         if self._wanted.maps:
             for heatmap in explanation.heatmaps:
-                name = self._map_name(heatmap.method, heatmap.asked, heatmap.layer)
+                layer = heatmap.layer if self._is_one_by_one(heatmap.method) else None
+                name = self._map_names[heatmap.method, heatmap.asked, layer]
                 self._save_map(self._path(path, name), explanation.map_of(heatmap))
         if self._write is None:
             return []
@@ -98,6 +105,8 @@ class Outputs:
         for one in measured:
             self._write(one)
         self._measured += measured
+        if not measured:
+            return []
         curves = {_name(one, explanation): one.faithfulness for one in measured}
         self._save_curves(self._path(path, CURVES_NAME), curves, Path(explanation.name).name)
         return measured
@@ -105,9 +114,10 @@ class Outputs:
     def finish(self) -> dict[str, tuple[int, Faithfulness]]:
         """For each method and layer how many maps were measured and their mean, drawn as curves."""
         found = means(self._measured)
-        if self._wanted.faithfulness and len(self.files) > 1:
+        if found and len(self.files) > 1:
             curves = {name: mean for name, (_, mean) in found.items()}
-            self._save_curves(self.folder / CURVES_NAME, curves, f"n = {len(self.files)}")
+            pictures = len({one.name for one in self._measured})
+            self._save_curves(self.folder / CURVES_NAME, curves, f"n = {pictures}")
         return found
 
     def _targets(self) -> Iterator[Path]:
@@ -116,22 +126,31 @@ class Outputs:
             if self._wanted.faithfulness:
                 yield self._path(path, CURVES_NAME)
             if self._wanted.maps:
-                classes = self._options.class_ or ("top1",)
-                layers = self._options.layer or (None,)
-                for method, asked, layer in product(self._options.cam, classes, layers):
-                    yield self._path(path, self._map_name(method, asked, layer))
+                yield from (self._path(path, name) for name in self._map_names.values())
         if self._wanted.faithfulness:
             yield from (self.folder / name for name in (CSV_NAME, CURVES_NAME))
 
     def _path(self, picture: str, end: str) -> Path:
         return self.folder / f"{self._stems[picture]}-{end}"
 
-    def _map_name(self, method: str, asked: str, layer: str | None) -> str:
-        parts = [method, asked]
-        if layer and len(self._options.layer) > 1 and not self._options.aggregate:
-            parts.append(layer)
-        plain = ("".join(c if c.isalnum() or c in ".-_+" else "_" for c in part) for part in parts)
-        return "-".join(plain) + ".npy"
+    def _is_one_by_one(self, method: str) -> bool:
+        """Whether a method gives a map for each layer, whose names must tell them apart."""
+        several = len(set(self._options.layer)) > 1 and not self._options.aggregate
+        return several and method not in (GUIDED, REFINED)
+
+    def _named_maps(self) -> dict[tuple[str, str, str | None], str]:
+        """The end of a map's file name for each method, class as it was asked for, and layer."""
+        names: dict[tuple[str, str, str | None], str] = {}
+        for method, asked in product(self._options.cam, self._options.class_ or ("top1",)):
+            for layer in self._options.layer if self._is_one_by_one(method) else (None,):
+                parts = (method, asked, layer) if layer else (method, asked)
+                plain = first = "-".join(map(_plain, parts))
+                number = 2
+                while f"{plain}.npy" in names.values():
+                    plain = f"{first}-{number}"
+                    number += 1
+                names.setdefault((method, asked, layer), f"{plain}.npy")
+        return names
 
     def _save_map(self, target: Path, heat: Map) -> None:
         file = PartialFile(target, self._overwrite)
@@ -163,6 +182,11 @@ class Outputs:
         axes = say("share", language), say("class score", language)
         figure = score_curves(curves, self._style, title, headings=headings, axes=axes)
         save(figure, target, self._overwrite)
+
+
+def _plain(part: str) -> str:
+    """Without what a file name must not hold."""
+    return "".join(letter if letter.isalnum() or letter in ".-_+" else "_" for letter in part)
 
 
 def _name(one: Trust, explanation: Explanation) -> str:

@@ -1,12 +1,13 @@
 """A classified picture as it is saved: its labels drawn on it, a chart of its scores, or both."""
 
 import contextlib
+import io
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from vidcam.errors import OutputError, system_reason
+from vidcam.errors import OutputError, VidcamError, system_reason
 from vidcam.figures.chart import picture_chart, score_chart
 from vidcam.figures.sheet import png
 from vidcam.figures.style import Style
@@ -16,6 +17,7 @@ from vidcam.overlays.text import TextMasks
 from vidcam.pictures.canvas import drawn
 from vidcam.pictures.options import ImageOptions
 from vidcam.pictures.predictor import Predicted
+from vidcam.pictures.reading import read_picture
 from vidcam.sinks.partial import PartialFile
 from vidcam.types import Pixels
 
@@ -23,43 +25,44 @@ JPEG_QUALITY = 92
 
 
 class Drawing:
-    """Draws predictions with one font, and saves them whole or not at all."""
+    """Draws predictions with one font, and saves them whole or not at all.
+
+    `overlay` becomes a JPEG; `chart` and `both` become PNG.
+    """
 
     def __init__(self, options: ImageOptions) -> None:
+        self._layout = options.layout
         self._languages = len(options.lang)
         self._masks = TextMasks(FontChain(options.font))
         self._style = Style(options.font)
 
-    def overlay(self, predicted: Predicted) -> Pixels:
-        """The picture (H, W, 3) uint8 RGB with the shown classes drawn on it, as in videos."""
+    def overlay(self, predicted: Predicted, picture: Image.Image) -> Pixels:
+        """The picture, (H, W, 3) uint8 RGB, with the shown classes drawn on it, as in videos."""
         # A panel of its own for each picture, because each has another size.
         panel = LabelPanel(self._masks, self._languages)
-        return drawn(_rgb(predicted), predicted.prediction, [panel])
+        return drawn(np.asarray(picture), predicted.prediction, [panel])
 
-    def save(self, predicted: Predicted, layout: str, target: Path, overwrite: bool) -> None:
-        """Write `overlay` as JPEG, `chart` or `both` as PNG. Raises UsageError or OutputError."""
+    def save(self, predicted: Predicted, path: str, target: Path, overwrite: bool) -> None:
+        """Draw the picture of a path. Raises UsageError, OutputError or SourceError."""
         file = PartialFile(target, overwrite)
         try:
-            if layout == "overlay":
-                picture = Image.fromarray(self.overlay(predicted))
-                picture.save(file.path, "JPEG", quality=JPEG_QUALITY)
-            else:
-                file.path.write_bytes(self._figure(predicted, layout))
+            file.path.write_bytes(self._bytes(predicted, path))
         except BaseException as error:
             with contextlib.suppress(OSError):
                 file.discard()
-            if isinstance(error, OSError) and not isinstance(error, OutputError):
+            if isinstance(error, OSError) and not isinstance(error, VidcamError):
                 raise OutputError(f"{target}: {system_reason(error)}") from error
             raise
         file.commit()
 
-    def _figure(self, predicted: Predicted, layout: str) -> bytes:
+    def _bytes(self, predicted: Predicted, path: str) -> bytes:
         title = Path(predicted.name).name
-        if layout == "chart":
+        if self._layout == "chart":
             return png(score_chart(predicted.bars, self._style, title))
-        return png(picture_chart(self.overlay(predicted), predicted.bars, self._style, title))
-
-
-def _rgb(predicted: Predicted) -> Pixels:
-    assert predicted.rgb is not None, "the picture was not kept"
-    return np.ascontiguousarray(predicted.rgb)
+        # Read once more: pictures kept from when they were classified would fill the memory.
+        overlay = self.overlay(predicted, read_picture(path))
+        if self._layout == "both":
+            return png(picture_chart(overlay, predicted.bars, self._style, title))
+        data = io.BytesIO()
+        Image.fromarray(overlay).save(data, "JPEG", quality=JPEG_QUALITY)
+        return data.getvalue()

@@ -13,37 +13,39 @@ from torch import Tensor, nn
 
 from vidcam.backends.torch import Normalise, choose_device
 from vidcam.cam.layers import check_layer, default_layer
-from vidcam.cam.library import Smoothing
+from vidcam.cam.library import SLOW, Smoothing
 from vidcam.classifier import softmax
 from vidcam.errors import UnknownName, UsageError
 from vidcam.labels import Labels, parse_classes
-from vidcam.models import load_model
+from vidcam.models import Model, load_model
 from vidcam.pictures.explanation import LEAST_EVIDENCE, Explanation, Heatmap
-from vidcam.pictures.maps import GUIDED, PictureMaps
+from vidcam.pictures.maps import GUIDED, Found, PictureMaps, filled_part
 from vidcam.pictures.options import ExplainOptions
 from vidcam.pictures.predictor import PICTURE_FIT, name_of
 from vidcam.pictures.reading import as_picture
 from vidcam.pictures.square import square_of
 from vidcam.prepare import Geometry, map_on_picture
 from vidcam.spec import from_mapping
-from vidcam.types import Map, Pixels, Rect, Score
+from vidcam.types import Pixels, Rect, Score
 
 TOP_CLASSES = 5
 # These take no notice of the class, so its evidence says nothing of their maps.
 CLASS_FREE = frozenset({"eigencam", "fem", "kpcacam", "randomcam", "segeigencam", GUIDED})
+# Multiplies the maps of several layers: that is its one map.
+REFINED = "refinecam"
 RANK = re.compile(r"top([1-9]\d*)", re.IGNORECASE)
 
 
 class Explainer:
     """A loaded model that explains still pictures, in float32."""
 
-    def __init__(self, options: ExplainOptions) -> None:
-        """Load the model; check layers and classes.
+    def __init__(self, options: ExplainOptions, model: Model | None = None) -> None:
+        """Load the model, or take one that is loaded; check layers and classes.
 
         Raises UsageError, or SourceError when weights cannot be fetched.
         """
         self.options = options
-        self.model = load_model(options)
+        self.model = model or load_model(options)
         self.labels: Labels = self.model.labels
         self.device = choose_device(options.device)
         self.net: nn.Module = self.model.net.to(self.device)
@@ -57,6 +59,7 @@ class Explainer:
         for text in self._classes:
             self._index(text, self._competing)
         self.layers = self._layers()
+        self._evidence_layer = self._layer_of_evidence()
 
     @property
     def summary(self) -> str:
@@ -90,11 +93,13 @@ class Explainer:
                 text,
                 self._score(index, scores),
                 evidence[index],
-                *self._found(maps, method, layers, index, evidence[index] < LEAST_EVIDENCE),
+                found.grid,
+                found.detail,
             )
             for method in dict.fromkeys(self.options.cam)
             for layers in self._layers_of(method)
             for index, text in asked.items()
+            for found in [self._found(maps, method, layers, index, evidence[index])]
         ]
         return Explanation(
             name or name_of(picture, 0),
@@ -117,17 +122,24 @@ class Explainer:
         if set(self.options.cam) <= {GUIDED}:
             return ()
         shape = self.options.reshape
-        asked = self.options.layer or ((self.model.layer,) if self.model.layer else ())
+        own = (self.model.layer,) if self.model.layer else ()
+        asked = tuple(dict.fromkeys(self.options.layer)) or own
         for name in asked:
             check_layer(self.net, name, self.model.size, shape)
         return asked or (default_layer(self.net, self.model.size, shape),)
+
+    def _layer_of_evidence(self) -> str | None:
+        """Where evidence is measured; None where guided backpropagation alone needs no layer."""
+        try:
+            return default_layer(self.net, self.model.size, self.options.reshape)
+        except UsageError:
+            return self.layers[-1] if self.layers else None
 
     def _layers_of(self, method: str) -> list[tuple[str, ...]]:
         """The layers of each of a method's maps."""
         if method == GUIDED:
             return [()]
-        # RefineCAM multiplies the maps of several layers: that is its one map.
-        if self.options.aggregate or method == "refinecam":
+        if self.options.aggregate or method == REFINED:
             return [self.layers]
         return [(layer,) for layer in self.layers]
 
@@ -155,33 +167,41 @@ class Explainer:
         """How strongly the picture speaks for each class, relative to its top class.
 
         By HiResCAM at the default layer, whose cells add up to the class's logit wherever only
-        linear operations follow (Draelos and Carin 2020, arXiv:2011.08891).
+        linear operations follow (Draelos and Carin 2020, arXiv:2011.08891). Where the top class has
+        none there is nothing to compare with, and each map speaks for itself.
         """
-        if not self.layers:
+        layer = self._evidence_layer
+        strongest = maps.peak(layer, top) if layer else 0.0
+        if layer is None or strongest <= 0:
             return dict.fromkeys(indices, 1.0)
-        layer = default_layer(self.net, self.model.size, self.options.reshape)
-        peaks = {index: maps.peak(layer, index) for index in (top, *indices)}
-        strongest = peaks[top] if peaks[top] > 0 else max(peaks.values())
-        if strongest <= 0:
-            return dict.fromkeys(indices, 0.0)
-        return {index: max(0.0, peaks[index]) / strongest for index in indices}
+        return {index: max(0.0, maps.peak(layer, index)) / strongest for index in indices}
 
     def _found(
-        self, maps: PictureMaps, method: str, layers: tuple[str, ...], index: int, absent: bool
-    ) -> tuple[Map, NDArray[np.float32] | None]:
+        self,
+        maps: PictureMaps,
+        method: str,
+        layers: tuple[str, ...],
+        index: int,
+        evidence: float,
+    ) -> Found:
         """The map over the network's square, and its detail; nothing for an absent class."""
+        absent = evidence < LEAST_EVIDENCE and method not in CLASS_FREE
+        if absent and method in SLOW:
+            return Found(np.zeros((1, 1), np.float32))
         smooth = Smoothing(self.options.aug_smooth, self.options.eigen_smooth)
+        # An absent class too, so that a method that cannot explain this network says so.
         found = maps.find(method, layers, index, smooth)
-        if absent and method not in CLASS_FREE:
-            return np.zeros_like(found.grid), None
-        return found.grid, found.detail
+        return Found(np.zeros_like(found.grid)) if absent else found
 
     def _on_picture(self, heatmap: Heatmap, crop: Rect) -> Heatmap:
-        grid, detail = map_on_picture(self.geometry, crop, heatmap.grid), heatmap.detail
-        if detail is not None:
-            channels = [np.ascontiguousarray(detail[..., channel]) for channel in range(3)]
-            detail = np.dstack([map_on_picture(self.geometry, crop, one) for one in channels])
-        return replace(heatmap, grid=grid, detail=detail)
+        part, side = filled_part(self.geometry, crop), self.geometry.size
+        rows, columns = slice(part.y, part.y + part.height), slice(part.x, part.x + part.width)
+        grid, detail = heatmap.grid, heatmap.detail
+        if grid.shape == (side, side):
+            grid = grid[rows, columns]
+        else:
+            grid = map_on_picture(self.geometry, crop, grid)
+        return replace(heatmap, grid=grid, detail=None if detail is None else detail[rows, columns])
 
     def _true_class(self, picture: Any, scores: NDArray[np.float32]) -> Score | None:
         """The class that is called like the picture's folder."""

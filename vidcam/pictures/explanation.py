@@ -24,7 +24,7 @@ class Heatmap:
     `method` is its name on the command line, `layer` a module path (several joined by " + " when
     their maps are averaged), None for guided backpropagation. `score` is the class with its
     softmax probability. `evidence` says how strongly the picture speaks for the class: the peak of
-    its HiResCAM map relative to that of the picture's top class, so about 1 for the top class.
+    its HiResCAM map relative to that of the picture's top class, so 1 for the top class.
     `grid` (h, w) float32 in [0, 1] covers the rectangle that the network saw; it is all zero where
     the picture holds no positive evidence for the class. `detail` (S, S, 3) float32 is the signed
     guided gradient of the network's square, None for other methods.
@@ -71,6 +71,13 @@ class Explanation:
     def maps(self) -> tuple[Map, ...]:
         """The maps of `heatmaps`, each (H, W) float32 in [0, 1] over the whole picture."""
         return tuple(self.map_of(heatmap) for heatmap in self.heatmaps)
+
+    def row_name(self, heatmap: Heatmap) -> str:
+        """What is compared: the method, and its layer where there are several."""
+        layers = {other.layer for other in self.heatmaps if other.layer}
+        if heatmap.layer is None or len(layers) < 2:
+            return heatmap.method
+        return f"{heatmap.method} · {heatmap.layer}"
 
     def map_of(self, heatmap: Heatmap) -> Map:
         """One map (H, W) float32 in [0, 1] over the whole picture: 0 where nothing was seen."""

@@ -15,9 +15,12 @@ from vidcam.cam.guided import guided_backprop
 from vidcam.cam.layers import Shape, to_grid
 from vidcam.cam.library import Smoothing, library_map
 from vidcam.cam.methods import METHODS
-from vidcam.types import Map
+from vidcam.prepare import Geometry
+from vidcam.types import Map, Rect
 
 GUIDED, GUIDED_CAM = "guided", "guided-gradcam"
+# A few pixels have gradients many times as large as all others: from this percentile on all are 1.
+LARGEST = 99.5
 Gradients = dict[int, tuple[Tensor, Tensor]]
 
 
@@ -55,11 +58,11 @@ class PictureMaps:
         """
         if method == GUIDED:
             detail = self._detail(index)
-            return Found(_scaled(np.abs(detail).max(2)), detail)
+            return Found(_strength(detail), detail)
         if method == GUIDED_CAM:
             heat = self._ours("gradcam", layers, index)
             detail = self._detail(index) * self._large(heat)[..., None]
-            return Found(_scaled(np.abs(detail).max(2)), detail)
+            return Found(_strength(detail), detail)
         if method in METHODS and not (smooth.aug or smooth.eigen):
             return Found(self._ours(method, layers, index))
         modules = [self._net.get_submodule(layer) for layer in layers]
@@ -101,10 +104,27 @@ class PictureMaps:
         return np.asarray(cv2.resize(grid, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
+def filled_part(geometry: Geometry, crop: Rect) -> Rect:
+    """The part of the network's square that a picture's rectangle fills: all but `pad`'s bars."""
+    size = geometry.size
+    width, height = size, size
+    if geometry.fit == "pad":
+        longest = max(crop.width, crop.height)
+        width, height = (max(1, round(size * side / longest)) for side in (crop.width, crop.height))
+    return Rect((size - width) // 2, (size - height) // 2, width, height)
+
+
 def _chooser(index: int) -> split.Chooser:
     return lambda logits: split.one_hot(
         torch.full(logits.shape[:1], index, device=logits.device), logits
     )
+
+
+def _strength(detail: NDArray[np.float32]) -> Map:
+    """How large each pixel's gradient is; 1 for the largest, which alone would darken the rest."""
+    strength = np.abs(detail).max(2)
+    most = float(np.percentile(strength, LARGEST)) or float(strength.max()) or 1.0
+    return np.asarray(np.minimum(strength / most, 1), np.float32)
 
 
 def _scaled(signed: NDArray[np.float32]) -> Map:

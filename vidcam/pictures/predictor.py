@@ -3,17 +3,18 @@
 import math
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from vidcam.backends import Batches, load_backend
-from vidcam.classifier import Classifier
+from vidcam.classifier import Classifier, Seen
 from vidcam.errors import SourceError
+from vidcam.labels import parse_classes
 from vidcam.models import load_model
 from vidcam.options import CamOptions
 from vidcam.pictures.inputs import readable
@@ -36,26 +37,28 @@ NO_CAM = CamOptions(cam="none")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predicted:
-    """A picture's name and prediction; `rgb` (H, W, 3) uint8 is itself, None when not kept.
+    """The prediction of a picture: that with the index `number`, from 0, of those handed over.
 
-    `prediction.crop` is in pixels of `rgb`, or of the picture as it was decoded. `bars` are the
-    scores of a chart: of all classes where they are few, else the best.
+    `prediction.crop` is in pixels of the picture as it was decoded: a large JPEG comes at a
+    fraction of its size. `bars` are the scores of a chart: of all classes that compete where they
+    are few, else the best.
     """
 
+    number: int
     name: str
     prediction: Prediction
     bars: tuple[Score, ...]
-    rgb: Pixels | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Prepared:
+    number: int
     name: str
     square: Pixels
     crop: Rect
-    rgb: Pixels | None
 
 
+_Batch = tuple[list[_Prepared], Callable[[], list[Seen]]]
 Refused = Callable[[str, SourceError], None]
 
 
@@ -69,16 +72,22 @@ class Predictor:
         """
         self.options = options
         self.model = load_model(options)
-        self.batch = min(options.batch or AUTO_BATCH, count or AUTO_BATCH)
+        most = options.batch or AUTO_BATCH
+        self.batch = min(most, count or most)
+        # What bf16 changes in the labels of pictures is in docs/pictures.md.
+        precise = replace(options, precision="f32") if options.precision == "auto" else options
         self.backend = load_backend(
-            self.model, options, NO_CAM, Batches((self.batch,), in_turn=True)
+            self.model, precise, NO_CAM, Batches((self.batch,), in_turn=True)
         )
         self.classifier = Classifier(self.model, self.backend, options, NO_CAM)
-        self._few_classes = len(self.model.labels) <= MOST_BARS
+        labels = self.model.labels
+        competing = parse_classes(options.classes, labels) if options.classes else labels.shown
+        self._few_classes = len(competing) <= MOST_BARS
         fit = options.fit or self.model.fit or PICTURE_FIT
         self.geometry = Geometry(self.model.size, fit, self.model.crop_share)
         # The first call builds the kernels: here, so that it is not counted as a picture's time.
-        self._classify(np.zeros((self.batch, *[self.model.size] * 2, 3), np.uint8))
+        blank = np.zeros((self.batch, *[self.model.size] * 2, 3), np.uint8)
+        self.classifier(blank, explain=False)
 
     @property
     def summary(self) -> str:
@@ -90,25 +99,30 @@ class Predictor:
         )
 
     def __call__(
-        self, pictures: Iterable[Any], *, keep: bool = False, refused: Refused | None = None
+        self, pictures: Iterable[Any], *, refused: Refused | None = None
     ) -> Iterator[Predicted]:
         """Each picture's prediction, in order.
 
-        `pictures` are paths, PIL images, or arrays: (H, W, 3) uint8 RGB or (H, W) grey. `keep`
-        keeps their pixels. One that cannot be read is told to `refused`, else its SourceError is
-        raised.
+        `pictures` are paths, PIL images, or arrays: (H, W, 3) uint8 RGB or (H, W) grey. One that
+        cannot be read is told to `refused`, else its SourceError is raised.
         """
         threads = min(4, os.cpu_count() or 1)
         with ThreadPoolExecutor(threads, "vidcam-pictures") as pool:
-            ready = self._ready(pictures, pool, keep, refused)
+            ready = self._ready(pictures, pool, refused)
             try:
-                while batch := list(islice(ready, self.batch)):
-                    yield from self._predicted(batch)
+                # A batch is begun before the one under way is asked for: the engine does both.
+                under_way: _Batch | None = None
+                for begun in self._begun(ready):
+                    if under_way:
+                        yield from self._predicted(*under_way)
+                    under_way = begun
+                if under_way:
+                    yield from self._predicted(*under_way)
             finally:
                 ready.close()
 
     def _ready(
-        self, pictures: Iterable[Any], pool: ThreadPoolExecutor, keep: bool, refused: Refused | None
+        self, pictures: Iterable[Any], pool: ThreadPoolExecutor, refused: Refused | None
     ) -> Generator[_Prepared]:
         waiting: deque[tuple[str, Future[_Prepared]]] = deque()
         numbered = enumerate(pictures)
@@ -116,7 +130,7 @@ class Predictor:
             while True:
                 for number, given in islice(numbered, self.batch * BATCHES_AHEAD - len(waiting)):
                     name = name_of(given, number)
-                    waiting.append((name, pool.submit(self._prepare, name, given, keep)))
+                    waiting.append((name, pool.submit(self._prepare, number, name, given)))
                 if not waiting:
                     return
                 name, future = waiting.popleft()
@@ -130,23 +144,25 @@ class Predictor:
             for _, future in waiting:
                 future.cancel()
 
-    def _prepare(self, name: str, given: Any, keep: bool) -> _Prepared:
+    def _prepare(self, number: int, name: str, given: Any) -> _Prepared:
         share = self.model.crop_share if self.geometry.fit == "crop" else 1.0
-        needed_px = None if keep else math.ceil(self.model.size / share)
-        picture = as_picture(given, needed_px)
-        square, crop = square_of(picture, self.geometry)
-        return _Prepared(name, square, crop, np.asarray(picture) if keep else None)
+        picture = as_picture(given, math.ceil(self.model.size / share))
+        return _Prepared(number, name, *square_of(picture, self.geometry))
 
-    def _classify(self, pixels: Pixels) -> Sequence[Any]:
-        return self.classifier(pixels, explain=False)
+    def _begun(self, ready: Iterator[_Prepared]) -> Iterator[_Batch]:
+        while batch := list(islice(ready, self.batch)):
+            pixels = np.stack([one.square for one in batch])
+            yield batch, self.classifier.start(pixels, explain=False)
 
-    def _predicted(self, batch: Sequence[_Prepared]) -> Iterator[Predicted]:
-        pixels = np.stack([one.square for one in batch])
-        for one, seen in zip(batch, self._classify(pixels), strict=True):
+    def _predicted(
+        self, batch: list[_Prepared], pending: Callable[[], list[Seen]]
+    ) -> Iterator[Predicted]:
+        for one, seen in zip(batch, pending(), strict=True):
             top = self.classifier.top(seen.scores, self.options.topk)
             shown = self.classifier.shown(top, self.options.threshold)
             bars = self.classifier.top(seen.scores, MOST_BARS) if self._few_classes else top
-            yield Predicted(one.name, Prediction(top, shown, one.crop), bars[:MOST_BARS], one.rgb)
+            prediction = Prediction(top, shown, one.crop)
+            yield Predicted(one.number, one.name, prediction, bars[:MOST_BARS])
 
 
 def name_of(given: object, number: int) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from vidcam.cam.faithfulness import PERCENT, Faithfulness, road
 from vidcam.pictures.explainer import Explainer
 from vidcam.pictures.explanation import Explanation, Heatmap
+from vidcam.pictures.maps import filled_part
 from vidcam.types import Map, Score
 
 CSV_NAME = "faithfulness.csv"
@@ -22,18 +23,14 @@ CSV_HEADER = (
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """The faithfulness of one map of the picture `name`."""
+    """The faithfulness of one map of the picture `name`; `row_name` is what it is compared as."""
 
     name: str
+    row_name: str
     method: str
     layer: str | None
     score: Score
     faithfulness: Faithfulness
-
-    @property
-    def row_name(self) -> str:
-        """What is compared: the method at its layer."""
-        return f"{self.method} · {self.layer}" if self.layer else self.method
 
 
 def measure(explainer: Explainer, explanation: Explanation) -> list[Trust]:
@@ -49,7 +46,14 @@ def measure(explainer: Explainer, explanation: Explanation) -> list[Trust]:
     pixels = explainer.pixels_of(explanation.square)
     indices = [heatmap.score.index for heatmap in shown]
     return [
-        Trust(explanation.name, heatmap.method, heatmap.layer, heatmap.score, faithfulness)
+        Trust(
+            explanation.name,
+            explanation.row_name(heatmap),
+            heatmap.method,
+            heatmap.layer,
+            heatmap.score,
+            faithfulness,
+        )
         for heatmap, faithfulness in zip(
             shown, road(explainer.net, pixels, maps, indices), strict=True
         )
@@ -91,12 +95,8 @@ def csv_rows(stream: TextIO) -> Callable[[Trust], None]:
 
 def _on_square(explainer: Explainer, explanation: Explanation, heatmap: Heatmap) -> Map:
     """The map at the size of the network's square, bars of `--fit pad` included as cold."""
-    size, crop = explainer.geometry.size, explanation.crop
-    width, height = size, size
-    if explainer.geometry.fit == "pad":
-        longest = max(crop.width, crop.height)
-        width, height = (max(1, round(size * side / longest)) for side in (crop.width, crop.height))
+    size, part = explainer.geometry.size, filled_part(explainer.geometry, explanation.crop)
     square = np.zeros((size, size), np.float32)
-    x, y = (size - width) // 2, (size - height) // 2
-    square[y : y + height, x : x + width] = cv2.resize(heatmap.grid, (width, height))
+    scaled = cv2.resize(heatmap.grid, (part.width, part.height))
+    square[part.y : part.y + part.height, part.x : part.x + part.width] = scaled
     return square
