@@ -11,6 +11,7 @@ from vidcam.options import (
     VIDEO_CAMS,
     FileOptions,
 )
+from vidcam.pictures.options import ImageOptions
 from vidcam.spec import from_mapping, specs
 from vidcam.values import (
     LANGUAGES,
@@ -202,3 +203,38 @@ def test_every_option_has_a_help_sentence_and_a_default_that_it_would_take(name)
     assert getattr(FileOptions(**{name: default}), name) == default
     if spec.choices and default is not None:
         assert default in spec.choices
+
+
+def test_pictures_have_their_own_defaults():
+    options = ImageOptions()
+    assert (options.topk, options.layout, options.fit, options.batch) == (10, None, None, None)
+    shared = {name: value for name, value in DEFAULTS.items() if hasattr(options, name)}
+    shared |= {"topk": 10, "layout": None}
+    assert dataclasses.asdict(options) == shared
+    assert not hasattr(options, "smoothing") and not hasattr(options, "cam")
+
+
+def test_the_layouts_of_pictures_are_not_those_of_videos():
+    for layout in ("overlay", "chart", "both"):
+        assert ImageOptions(layout=layout).layout == layout
+    with pytest.raises(UnknownName, match=r"unknown layout 'side-by-side'.*overlay"):
+        ImageOptions(layout="side-by-side")
+    with pytest.raises(UnknownName, match=r"unknown option 'smoothing'"):
+        from_mapping(ImageOptions, [("smoothing", 1)])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [({"topk": -1}, "--topk"), ({"topk": "some"}, "--topk"), ({"batch": 0}, "from 1 to 512"),
+     ({"threshold": 1.1}, "from 0 to 1"), ({"fit": "fill"}, "unknown fit")],
+)  # fmt: skip
+def test_wrong_values_for_pictures_are_refused(wrong, says):
+    with pytest.raises(UsageError, match=says):
+        ImageOptions(**wrong)
+
+
+@pytest.mark.parametrize("name", specs(ImageOptions))
+def test_every_option_for_pictures_has_a_help_sentence(name):
+    default, spec = specs(ImageOptions)[name]
+    assert spec.help.endswith(".") and len(spec.help) < 90
+    assert getattr(ImageOptions(**{name: default}), name) == default

@@ -141,7 +141,7 @@ def refused(name, method):
         ("efficientnet_lite0", ("blocks.5", "bn2")),
         ("shufflenet_v2_x2_0", ("stage4", "conv5")),
         ("convnext_tiny", ("features.5", "features")),
-        ("vit_b_16", ("encoder.layers.encoder_layer_9.ln_1", "encoder.layers.encoder_layer_11.ln_1")),
+        ("vit_b_16", tuple(f"encoder.layers.encoder_layer_{n}.ln_1" for n in (9, 11))),
         ("swin_t", ("features.5", "permute")),
         ("timm:resnet18", ("layer3", "layer4")),
         ("timm:mobilenetv3_small_050", ("blocks.4", "blocks.5")),

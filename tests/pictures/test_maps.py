@@ -70,6 +70,7 @@ def test_the_peak_is_in_units_of_the_score():
         torch.nn.Linear(4, 5, bias=False),
     ).eval()  # fmt: skip
     pixels = oracle.pictures(1, SIZE)
+    net.requires_grad_(False)
     cells = net[3].weight[2] @ net[0](pixels)[0].flatten(1) / 64
     assert float(cells.sum()) == pytest.approx(float(net(pixels)[0, 2]), abs=1e-5)
     peak = PictureMaps(net, pixels, [2]).peak("0", 2)

@@ -56,14 +56,14 @@ def test_a_folder_need_not_be_there_but_its_parent_must(tmp_path):
     make_folder(folder)
     make_folder(folder)
     assert folder.is_dir()
-    with pytest.raises(UsageError, match="-o .*folder .*other does not exist; make it first"):
+    with pytest.raises(UsageError, match=r"-o .*folder .*other does not exist; make it first"):
         output_folder(str(tmp_path / "other" / "new"))
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match="-o .*file: is no folder"):
+    with pytest.raises(UsageError, match=r"-o .*file: is no folder"):
         output_folder(str(tmp_path / "file"))
     with pytest.raises(UsageError, match="file name too long"):
         output_folder(str(tmp_path / ("a" * 300)))
-    with pytest.raises(OutputError, match="-o .*file exists"):
+    with pytest.raises(OutputError, match=r"-o .*file exists"):
         make_folder(tmp_path / "file")
 
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vidcam.cli.options import options_of, verbosity
-from vidcam.errors import SourceError
+from vidcam.errors import Interrupted, SourceError
 from vidcam.pictures.options import ExplainOptions
 
 if TYPE_CHECKING:
     from vidcam.cam.faithfulness import Faithfulness
+    from vidcam.cli.signals import Interrupts
     from vidcam.figures.outputs import Outputs
     from vidcam.pictures.explanation import Explanation
     from vidcam.pictures.trust import Trust
@@ -46,25 +47,31 @@ def command(paths: tuple[str, ...], output: str, overwrite: bool, panels: bool, 
     from vidcam.pictures.inputs import expand
 
     wanted = Wanted(panels, save_map, faithfulness)
-    with Interrupts():
+    with Interrupts() as interrupts:
         files = expand(paths)
-        return run(Outputs(files, options, output, wanted, overwrite), options, quiet)
+        outputs = Outputs(files, options, output, wanted, overwrite)
+        return run(outputs, options, quiet, interrupts)
 
 
-def run(outputs: "Outputs", options: ExplainOptions, quiet: bool) -> int:
+def run(outputs: "Outputs", options: ExplainOptions, quiet: bool, interrupts: "Interrupts") -> int:
     """Explain every picture; returns the exit code. Raises VidcamError."""
     if len(outputs.files) == 1:
         from vidcam.pictures.reading import read_picture
 
         read_picture(outputs.files[0])  # what is wrong with it is said before the model is loaded
+    from vidcam.cam.library import SLOW
     from vidcam.pictures.explainer import Explainer
     from vidcam.pictures.targets import counted
 
     explainer = Explainer(options)
     log.info("%s", explainer.summary)
+    if slow := [method for method in options.cam if method in SLOW]:
+        log.info("%s: hundreds of passes for each map", ", ".join(slow))
     failed = 0
     with outputs:
         for path in outputs.files:
+            if interrupts.asked:  # a KeyboardInterrupt in a callback of C's is swallowed
+                raise Interrupted("interrupted")
             try:
                 explanation = explainer(path)
             except SourceError as error:

@@ -1,7 +1,7 @@
 """Still pictures explained: every method, class and layer that is asked for, from few passes."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class Explainer:
         Raises UsageError, or SourceError when weights cannot be fetched.
         """
         self.options = options
+        # Called before each map and within those that take long; what it raises ends the work.
+        self.between: Callable[[], None] = lambda: None
         self.model = model or load_model(options)
         self.labels: Labels = self.model.labels
         self.device = choose_device(options.device)
@@ -84,7 +86,7 @@ class Explainer:
         for text in self._classes:
             asked.setdefault(self._index(text, ranked), text)
         top = int(ranked[0])
-        maps = PictureMaps(self.net, pixels, [top, *asked], self.options.reshape)
+        maps = PictureMaps(self.net, pixels, [top, *asked], self.options.reshape, self.between)
         evidence = self._evidence(maps, top, list(asked))
         heatmaps = [
             Heatmap(

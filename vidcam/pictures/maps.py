@@ -1,6 +1,6 @@
 """The maps of one picture, by any method: what several of them need is computed once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -36,16 +36,23 @@ class PictureMaps:
     """Maps of one picture, given as the network's input (1, 3, S, S) float32."""
 
     def __init__(
-        self, net: nn.Module, pixels: Tensor, indices: Sequence[int], shape: Shape = None
+        self,
+        net: nn.Module,
+        pixels: Tensor,
+        indices: Sequence[int],
+        shape: Shape = None,
+        between: Callable[[], None] = lambda: None,
     ) -> None:
         """`indices` are the classes whose gradients one pass is to give; `shape` is a token grid's
-        height and width, None for a square one."""
+        height and width, None for a square one. `between` is called before each map and within
+        those that take long; what it raises ends the work."""
         self._net = net
         self._pixels = pixels
         self._indices = list(dict.fromkeys(indices))
         self._grid = partial(to_grid, shape=shape)
         self._gradients: dict[str, Gradients] = {}
         self._guided: dict[int, Tensor] = {}
+        self._between = between
 
     def peak(self, layer: str, index: int) -> float:
         """The largest cell of a class's HiResCAM map, in units of its score."""
@@ -56,6 +63,7 @@ class PictureMaps:
 
         Raises UsageError when the method cannot explain this network.
         """
+        self._between()
         if method == GUIDED:
             detail = self._detail(index)
             return Found(_strength(detail), detail)
@@ -68,7 +76,14 @@ class PictureMaps:
         modules = [self._net.get_submodule(layer) for layer in layers]
         return Found(
             library_map(
-                method, self._net, modules, self._pixels, index, smooth=smooth, grid=self._grid
+                method,
+                self._net,
+                modules,
+                self._pixels,
+                index,
+                smooth=smooth,
+                grid=self._grid,
+                progress=lambda *_: self._between(),
             )
         )
 
