@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import vidcam
-from vidcam.errors import SourceError, UsageError
+from vidcam.errors import Interrupted, SourceError, UsageError
 from vidcam.figures.sheet import png
 from vidcam.pictures.explainer import Explainer
 from vidcam.pictures.explanation import LEAST_EVIDENCE, Explanation, Heatmap
@@ -169,6 +169,21 @@ def test_what_cannot_be_explained_is_one_sentence(both, arguments, says):
     with pytest.raises(UsageError) as caught:
         vidcam.explain(both, **arguments)
     assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_long_method_can_be_ended_within_a_map(builtin, both):
+    explainer = Explainer(ExplainOptions(cam=("scorecam",)), builtin)
+    calls = []
+
+    def between():
+        calls.append(1)
+        if len(calls) == 3:
+            raise Interrupted("interrupted")
+
+    explainer.between = between
+    with pytest.raises(Interrupted):
+        explainer(both)
+    assert not any(module._forward_hooks for module in builtin.net.modules())
 
 
 def test_a_picture_that_cannot_be_read(tmp_path):

@@ -222,3 +222,12 @@ def test_what_predict_cannot_do_is_said(small, given, options, kind, says):
     with pytest.raises(kind, match=says):
         vidcam.predict(given, **small | options)
     assert not threads()
+
+
+def test_the_crop_of_a_large_jpeg_is_in_pixels_of_the_file(tmp_path, predictor):
+    picture = Image.effect_noise((2400, 1600), 60).convert("RGB")
+    path = tmp_path / "large.jpg"
+    picture.save(path)
+    by_path, whole = [next(iter(predictor([given]))).prediction.crop for given in (path, picture)]
+    assert max(abs(a - b) for a, b in zip(by_path.as_list(), whole.as_list(), strict=True)) <= 8
+    assert by_path.x + by_path.width <= 2400 and by_path.y + by_path.height <= 1600

@@ -1,5 +1,6 @@
 """The command line: parse, call, exit code. One file a command; nothing heavy at the top."""
 
+import io
 import logging
 import os
 import sys
@@ -74,6 +75,10 @@ class Lines(logging.Handler):
 
 def main() -> None:
     """The entry point: runs a command; every failure is one sentence and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot write Chinese gets the codes of the characters.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     log.handlers = [Lines()]
     log.propagate = False
     log.setLevel(logging.INFO)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vidcam.cli.options import options_of, verbosity
-from vidcam.errors import Interrupted, SourceError
+from vidcam.errors import SourceError
 from vidcam.pictures.options import ExplainOptions
 
 if TYPE_CHECKING:
@@ -53,6 +53,23 @@ def command(paths: tuple[str, ...], output: str, overwrite: bool, panels: bool, 
         return run(outputs, options, quiet, interrupts)
 
 
+class Stop:
+    """Ends the run at its next step: an exception out of nowhere may come in a callback of C's,
+    where it is swallowed."""
+
+    def __init__(self) -> None:
+        self._error: BaseException | None = None
+
+    def stop(self, error: BaseException | None = None) -> None:
+        """End soon, with `error`."""
+        self._error = error
+
+    def check(self) -> None:
+        """Raise the error of `stop`, if it was called."""
+        if self._error:
+            raise self._error
+
+
 def run(outputs: "Outputs", options: ExplainOptions, quiet: bool, interrupts: "Interrupts") -> int:
     """Explain every picture; returns the exit code. Raises VidcamError."""
     if len(outputs.files) == 1:
@@ -63,15 +80,16 @@ def run(outputs: "Outputs", options: ExplainOptions, quiet: bool, interrupts: "I
     from vidcam.pictures.explainer import Explainer
     from vidcam.pictures.targets import counted
 
-    explainer = Explainer(options)
+    explainer, stop = Explainer(options), Stop()
+    explainer.between = stop.check
+    interrupts.watch(stop)
     log.info("%s", explainer.summary)
     if slow := [method for method in options.cam if method in SLOW]:
         log.info("%s: hundreds of passes for each map", ", ".join(slow))
     failed = 0
     with outputs:
         for path in outputs.files:
-            if interrupts.asked:  # a KeyboardInterrupt in a callback of C's is swallowed
-                raise Interrupted("interrupted")
+            stop.check()
             try:
                 explanation = explainer(path)
             except SourceError as error:

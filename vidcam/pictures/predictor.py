@@ -19,7 +19,7 @@ from vidcam.models import load_model
 from vidcam.options import CamOptions
 from vidcam.pictures.inputs import readable
 from vidcam.pictures.options import ImageOptions
-from vidcam.pictures.reading import as_picture
+from vidcam.pictures.reading import SHRINK, as_picture
 from vidcam.pictures.square import square_of
 from vidcam.policy import AUTO_BATCH
 from vidcam.prepare import Geometry
@@ -39,9 +39,7 @@ NO_CAM = CamOptions(cam="none")
 class Predicted:
     """The prediction of a picture: that with the index `number`, from 0, of those handed over.
 
-    `prediction.crop` is in pixels of the picture as it was decoded: a large JPEG comes at a
-    fraction of its size. `bars` are the scores of a chart: of all classes that compete where they
-    are few, else the best.
+    `bars` are the scores of a chart: of all classes that compete where they are few, else the best.
     """
 
     number: int
@@ -147,7 +145,8 @@ class Predictor:
     def _prepare(self, number: int, name: str, given: Any) -> _Prepared:
         share = self.model.crop_share if self.geometry.fit == "crop" else 1.0
         picture = as_picture(given, math.ceil(self.model.size / share))
-        return _Prepared(number, name, *square_of(picture, self.geometry))
+        square, crop = square_of(picture, self.geometry)
+        return _Prepared(number, name, square, _enlarged(crop, picture.info.get(SHRINK, 1.0)))
 
     def _begun(self, ready: Iterator[_Prepared]) -> Iterator[_Batch]:
         while batch := list(islice(ready, self.batch)):
@@ -163,6 +162,11 @@ class Predictor:
             bars = self.classifier.top(seen.scores, MOST_BARS) if self._few_classes else top
             prediction = Prediction(top, shown, one.crop)
             yield Predicted(one.number, one.name, prediction, bars[:MOST_BARS])
+
+
+def _enlarged(crop: Rect, shrink: float) -> Rect:
+    """A rectangle of a picture that was decoded at a fraction, in pixels of the file's."""
+    return Rect(*(round(number * shrink) for number in crop.as_list()))
 
 
 def name_of(given: object, number: int) -> str:

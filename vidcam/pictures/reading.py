@@ -31,6 +31,8 @@ FILM_SUFFIXES = VIDEO_SUFFIXES - {".gif", ".apng"}
 WHITES = (1, 255, 65535)
 # A JPEG is decoded at a fraction only down to this multiple of the side that is needed.
 SPARE = 2
+# The note in `info` of a picture that was decoded at a fraction: how much larger the file's is.
+SHRINK = "shrink"
 # How to turn a picture upright, by its EXIF orientation.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -47,7 +49,8 @@ def read_picture(path: str | Path, side_px: int | None = None) -> Image.Image:
     """The picture in a file, mode "RGB", upright; transparency over white; the first of several.
 
     With `side_px` the caller needs a shorter side of that many pixels at least: a JPEG may then
-    come at a half, a quarter or an eighth of its size, its shorter side at least twice `side_px`.
+    come at a half, a quarter or an eighth of its size, its shorter side at least twice `side_px`;
+    `info[SHRINK]` then says how many times larger the file's is.
     Safe in several threads. Raises SourceError with one sentence when the file is missing, cannot
     be read, holds no picture, a damaged one, or one above Pillow's limit against bombs.
     """
@@ -56,9 +59,14 @@ def read_picture(path: str | Path, side_px: int | None = None) -> Image.Image:
         try:
             with _quiet:
                 picture = Image.open(file, formats=_formats())
+                full_size = picture.size
                 if side_px:
                     picture.draft(None, (SPARE * side_px, SPARE * side_px))
-                return _shown(picture)
+                shrink = full_size[0] / picture.size[0]
+                shown = _shown(picture)
+                if shrink > 1:
+                    shown.info[SHRINK] = shrink
+                return shown
         except Image.DecompressionBombError as error:
             size = str(error).partition(",")[0].lower()
             raise SourceError(f"{name}: too large: {size}; scale it down first") from error
