@@ -33,7 +33,7 @@ def command(weights: str, output: str, overwrite: bool, quiet: bool, **given: An
     check_target(target, overwrite)
     if target.exists() and source.exists() and target.samefile(source):
         raise UsageError(f"-o {target} would overwrite the weights; give it another name")
-    from vidcam.cam.layers import check_layer, default_layer
+    from vidcam.cam.layers import check_layer
     from vidcam.cli.signals import Interrupts
     from vidcam.models.checkpoint import save_checkpoint
     from vidcam.models.importing import import_weights
@@ -41,16 +41,9 @@ def command(weights: str, output: str, overwrite: bool, quiet: bool, **given: An
     with Interrupts():
         checkpoint, net = import_weights(source, options)
         preset = checkpoint.preset
-        try:
-            layer = preset.layer or default_layer(net, preset.size)
-        except UsageError as error:
-            log.warning("%s", error)
-            layer = "none"
         if preset.layer:
-            check_layer(net, layer, preset.size)
+            check_layer(net, preset.layer, preset.size)
         save_checkpoint(target, checkpoint)
-    log.info(
-        "%s, %d classes, %d px, CAM layer %s → %s",
-        checkpoint.arch, len(checkpoint.labels), preset.size, layer, target,
-    )  # fmt: skip
+    classes = len(checkpoint.labels)
+    log.info("%s, %d classes, %d px → %s", checkpoint.arch, classes, preset.size, target)
     return 0

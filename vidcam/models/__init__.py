@@ -1,10 +1,12 @@
 """Networks: `load_model(name or checkpoint)` gives a Model ready to classify.
 
 The built-in network needs no download. torchvision and timm names load their published weights,
-which are fetched on first use; a checkpoint is a file (`checkpoint.py` says of what form).
+which are fetched on first use; a checkpoint is a file (`checkpoint.py` says of what form), and so
+is a folder of `vidcam train`, which holds one.
 """
 
 import hashlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,8 +20,11 @@ from vidcam.options import ModelOptions
 if TYPE_CHECKING:
     from torch import nn
 
+log = logging.getLogger("vidcam")
+
 BUILTIN = "efficientnet_lite0"
 CHECKPOINT_SUFFIXES = {".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".pkl"}
+BEST, LAST = "best.pt", "last.pt"  # in a folder of `vidcam train`
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,9 @@ class Model:
     its pictures, None to leave it to the kind of input; `crop_share` is the share of the shorter
     side that a centre crop takes.
     `layer` is the CAM layer that a checkpoint asks for, None for the default one.
+    `temperature` (above 0) is what the logits are divided by to make honest scores, `thresholds`
+    (0..1, one a class) are the scores below which a class counts as unknown; None where they were
+    never fitted.
     """
 
     name: str
@@ -45,6 +53,8 @@ class Model:
     crop_share: float
     layer: str | None = None
     identity: str | None = None
+    temperature: float | None = None
+    thresholds: tuple[float, ...] | None = None
 
     @cached_property
     def net(self) -> "nn.Module":
@@ -89,17 +99,39 @@ def model_names() -> list[str]:
     return [BUILTIN, *torchvision.names(), *(f"timm:{name}" for name in timm.names())]
 
 
-def _load(name: str, languages: tuple[str, ...]) -> Model:
+def published(name: str, languages: tuple[str, ...] = ("en",)) -> Model | None:
+    """A network with its published weights; None for no such name. Raises SourceError."""
+    from vidcam.models import timm, torchvision
+
     if name == BUILTIN:
         from vidcam.models import builtin
 
         return builtin.load(languages)
-    from vidcam.models import timm, torchvision
-
     if name in torchvision.names():
         return torchvision.load(name, languages)
     if name.startswith("timm:") and timm.knows(name[5:]):
         return timm.load(name[5:], languages)
+    return None
+
+
+def checkpoint_file(path: Path) -> Path:
+    """The file that a path to a checkpoint means; in a folder of `vidcam train` its best one.
+
+    Raises UsageError when a folder holds none.
+    """
+    if not path.is_dir():
+        return path
+    if (path / BEST).is_file():
+        return path / BEST
+    if (path / LAST).is_file():
+        log.warning("%s holds no %s; %s is used", path, BEST, LAST)
+        return path / LAST
+    raise UsageError(f"folder {path} holds no checkpoint: neither {BEST} nor {LAST}")
+
+
+def _load(name: str, languages: tuple[str, ...]) -> Model:
+    if model := published(name, languages):
+        return model
     path = Path(name)
     if path.suffix in CHECKPOINT_SUFFIXES or path.exists():
         from vidcam.models.checkpoint import load_checkpoint

@@ -3,136 +3,169 @@
 A checkpoint is what `torch.save` writes of a dict of plain values and tensors:
 
     vidcam       1, the version of this form
-    arch         efficientnet_lite0, a torchvision name, or timm:NAME
+    arch         efficientnet_lite0, a torchvision name, timm:NAME, cnn7 or simplecnn
     state_dict   the weights
     labels       the class names, by index
     size, mean, std, fit, crop_share, layer    optional, as in `Model`
+    settings     optional: dropout, batchnorm, as in `architectures.py`
+    temperature, thresholds                    optional, as in `Model`
+    metrics      optional: numbers by name
+    versions     optional: of vidcam and torch, which wrote it
 
 It is read with `weights_only=True`; a pickle that carries code is refused.
 """
 
-import pickle
-import reprlib
-import warnings
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidcam.errors import UnknownName, UsageError
 from vidcam.labels import Labels
-from vidcam.models import BUILTIN, Model
-from vidcam.options import FITS
+from vidcam.models import Model, checkpoint_file
+from vidcam.models.architectures import Preset, Settings, create, preset_of
+from vidcam.models.form import REQUIRED, VERSION, check_form
+from vidcam.models.reading import CodeRefused, read_whole
+from vidcam.models.saving import save_whole
+from vidcam.models.weights import misfit, without_auxiliary
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
-VERSION = 1
-PICKLE_STARTS = (b"P", b"\x80")  # of a zip, which torch writes, and of a bare pickle
-IMAGENET_MEAN = (123.675, 116.28, 103.53)
-IMAGENET_STD = (58.395, 57.12, 57.375)
 RESAVE = (
     'torch.save({"vidcam": 1, "arch": "resnet18", "state_dict": net.state_dict(), '
     '"labels": [...]}, "new.pt")'
 )
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint file holds; `path` is the file it was read from, for messages."""
+
+    arch: str
+    labels: tuple[str, ...]
+    state_dict: "Mapping[str, Tensor]"
+    preset: Preset
+    settings: Settings = field(default_factory=dict)
+    temperature: float | None = None
+    thresholds: tuple[float, ...] | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    path: Path | None = None
+
+    def network(self) -> "nn.Module":
+        """The network with its weights, on the CPU. Raises UsageError when they do not fit."""
+        where = f"{self.path}: " if self.path else ""
+        try:
+            net, _ = create(self.arch, len(self.labels), self.preset.size, self.settings)
+        except UnknownName:
+            raise
+        except UsageError as error:
+            raise UsageError(f"{where}{error}") from error
+        state = without_auxiliary(self.arch, self.state_dict)
+        wrong = misfit(self.arch, net.state_dict(), state)
+        try:
+            if not wrong:
+                net.load_state_dict(state)
+        except RuntimeError as error:
+            wrong = str(error).splitlines()[-1].strip()
+        if wrong:
+            raise UsageError(f"{where}its weights do not fit {self.arch}: {wrong}")
+        return net
+
+    def model(self, name: str, languages: tuple[str, ...]) -> Model:
+        """The model, its network made at once. Raises UsageError."""
+        net = self.network()
+        return Model(
+            name, lambda: net, Labels.of_names(self.labels, languages), **asdict(self.preset),
+            temperature=self.temperature, thresholds=self.thresholds,
+        )  # fmt: skip
+
+
 def load_checkpoint(path: Path, languages: tuple[str, ...]) -> Model:
-    """The model of a checkpoint file. Raises UsageError."""
+    """The model of a checkpoint file, or of a folder of `vidcam train`. Raises UsageError."""
+    file = checkpoint_file(path)
+    name = f"{path.resolve().name}/{file.name}" if file != path else path.name
+    return read_checkpoint(file).model(name, languages)
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """A checkpoint file; its weights are mapped, and read when they are used. Raises UsageError."""
+    path = checkpoint_file(path)
     payload = _read(path)
-    _check(path, payload)
-    arch, labels = payload["arch"], [str(label) for label in payload["labels"]]
-    net, defaults = create(arch, len(labels))
-    values = defaults | {key: payload[key] for key in defaults if payload.get(key) is not None}
-    if values["fit"] is not None and values["fit"] not in FITS:
-        raise UnknownName(f"fit in {path}", str(values["fit"]), FITS)
-    try:
-        net.load_state_dict(payload["state_dict"])
-    except RuntimeError as error:
-        first = str(error).splitlines()[-1].strip()
-        raise UsageError(f"{path}: its weights do not fit {arch}: {first}") from error
-    return Model(path.name, lambda: net, Labels.of_names(labels, languages), **values)
+    check_form(path, payload)
+    labels = tuple(str(label) for label in payload["labels"])
+    thresholds = payload.get("thresholds")
+    given = {f.name: payload[f.name] for f in fields(Preset) if payload.get(f.name) is not None}
+    given |= {name: tuple(given[name]) for name in ("mean", "std") if name in given}
+    usual = preset_of(payload["arch"])
+    return Checkpoint(
+        payload["arch"], labels, payload["state_dict"], replace(usual, **given),
+        payload.get("settings") or {}, payload.get("temperature"),
+        None if thresholds is None else tuple(thresholds),
+        payload.get("metrics") or {}, payload.get("versions") or {}, path,
+    )  # fmt: skip
 
 
-def create(arch: str, classes: int) -> tuple["nn.Module", dict[str, Any]]:
-    """A network with random weights, and its usual preprocessing. Raises UnknownName."""
-    from vidcam.models import builtin, model_names, timm, torchvision
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint in place of what is there, whole or not at all.
 
-    preset: dict[str, Any] = {
-        "size": 224, "mean": IMAGENET_MEAN, "std": IMAGENET_STD,
-        "fit": None, "crop_share": 0.875, "layer": None,
+    Raises UsageError for what no checkpoint may hold, OutputError when it cannot be written; the
+    file from before is kept then.
+    """
+    payload = _payload(checkpoint)
+    check_form(path, payload)
+    save_whole(path, payload)
+
+
+def _payload(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The dict of a checkpoint, of nothing but Python's own values and tensors on the CPU."""
+    import torch
+
+    from vidcam import __version__
+
+    preset = asdict(checkpoint.preset)
+    thresholds, temperature = checkpoint.thresholds, checkpoint.temperature
+    return preset | {
+        "vidcam": VERSION,
+        "arch": checkpoint.arch,
+        "settings": {key: _plain(value) for key, value in checkpoint.settings.items()},
+        "state_dict": {
+            name: _compact(tensor) for name, tensor in checkpoint.state_dict.items()
+        },
+        "labels": [str(label) for label in checkpoint.labels],
+        "size": int(preset["size"]),
+        "mean": [float(value) for value in preset["mean"]],
+        "std": [float(value) for value in preset["std"]],
+        "crop_share": float(preset["crop_share"]),
+        "temperature": None if temperature is None else float(temperature),
+        "thresholds": None if thresholds is None else [float(value) for value in thresholds],
+        "metrics": {str(key): _plain(value) for key, value in checkpoint.metrics.items()},
+        "versions": {"vidcam": __version__, "torch": torch.__version__.split("+")[0]},
     }  # fmt: skip
-    if arch == BUILTIN:
-        return builtin.create(classes), preset | {"mean": builtin.MEAN, "std": builtin.STD}
-    if arch in torchvision.names():
-        from torchvision import models
-
-        return models.get_model(arch, weights=None, num_classes=classes), preset
-    if arch.startswith("timm:") and timm.knows(arch[5:]):
-        import timm as library
-
-        return library.create_model(arch[5:], pretrained=False, num_classes=classes), preset
-    raise UnknownName("architecture", arch, model_names())
 
 
-def _numbers(value: object, positive: bool) -> bool:
-    if not isinstance(value, list | tuple) or len(value) != 3:
-        return False
-    return all(isinstance(v, int | float) and (v > 0 or not positive) for v in value)
+def _plain(value: Any) -> Any:
+    """A number of numpy or torch as Python's own."""
+    return value.item() if hasattr(value, "item") else value
 
 
-# key -> (what it must be, in words; the test of it)
-RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "vidcam": (f"{VERSION}", lambda value: value == VERSION),
-    "arch": ("a name", lambda value: isinstance(value, str)),
-    "state_dict": ("a dict of tensors", lambda value: isinstance(value, dict)),
-    "labels": ("a list of names", lambda value: isinstance(value, list | tuple) and bool(value)),
-    "size": ("a number of pixels", lambda value: isinstance(value, int) and value > 0),
-    "mean": ("three numbers", lambda value: _numbers(value, positive=False)),
-    "std": ("three numbers above 0", lambda value: _numbers(value, positive=True)),
-    "crop_share": (
-        "a number above 0, at most 1",
-        lambda value: isinstance(value, int | float) and 0 < value <= 1,
-    ),
-    "layer": ("a module path", lambda value: isinstance(value, str)),
-}
-REQUIRED = {"arch", "state_dict", "labels"}
-
-
-def _check(path: Path, payload: dict[str, Any]) -> None:
-    for key, (meaning, fits) in RULES.items():
-        value = payload.get(key)
-        if (key in REQUIRED or value is not None) and not fits(value):
-            shown = reprlib.repr(value)
-            raise UsageError(f"checkpoint {path}: {key} is {shown}; it must be {meaning}")
+def _compact(tensor: "Tensor") -> "Tensor":
+    """A tensor on the CPU without the rest of a larger one that it may be a part of."""
+    tensor = tensor.detach().cpu()
+    whole = tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
+    return tensor if whole else tensor.clone()
 
 
 def _read(path: Path) -> dict[str, Any]:
-    import torch
-
-    if not path.is_file():
-        raise UsageError(f"checkpoint {path}: no such file")
     try:
-        with warnings.catch_warnings():
-            # What torch thinks of a foreign pickle's protocol; it is refused just below.
-            warnings.simplefilter("ignore")
-            payload = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        with path.open("rb") as file:
-            if file.read(1) not in PICKLE_STARTS:
-                raise UsageError(
-                    f"checkpoint {path} cannot be read: it is damaged or no checkpoint"
-                ) from error
-        raise UsageError(
-            f"checkpoint {path} is a pickle that may run code, so it is not loaded; "
-            f"re-save it where you trust it: {RESAVE}"
-        ) from error
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
-        raise UsageError(
-            f"checkpoint {path} cannot be read: it is damaged or no checkpoint"
-        ) from error
+        payload = read_whole(path)
+    except CodeRefused as error:
+        raise UsageError(f"checkpoint {error}; re-save it where you trust it: {RESAVE}") from error
     missing = REQUIRED - set(payload if isinstance(payload, dict) else ())
     if missing:
         raise UsageError(
-            f"checkpoint {path} lacks {', '.join(sorted(missing))}; write it as {RESAVE}"
+            f"checkpoint {path} lacks {', '.join(sorted(missing))}; "
+            f"vidcam import makes one of bare weights, or write it as {RESAVE}"
         )
     return dict(payload)

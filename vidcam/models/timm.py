@@ -1,10 +1,14 @@
 """timm's networks with their published weights, as `timm:NAME`."""
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 from vidcam.errors import SourceError
 from vidcam.labels import IMAGENET_CLASSES, Labels
 from vidcam.models import BUILTIN, Model
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @cache
@@ -45,3 +49,17 @@ def load(name: str, languages: tuple[str, ...]) -> Model:
         )
     crop_share = config["crop_pct"]
     return Model(f"timm:{name}", lambda: net, labels, size, mean, std, None, crop_share)
+
+
+def create(name: str, classes: int, size: int) -> "nn.Module":
+    """The network with random weights and a head of `classes` outputs.
+
+    One whose pictures have a fixed size is made for `size` pixels.
+    """
+    import timm
+
+    usual = timm.get_pretrained_cfg(name)
+    is_fixed = usual is not None and usual.fixed_input_size
+    more = {"img_size": size} if is_fixed and size != usual.input_size[1] else {}
+    net: nn.Module = timm.create_model(name, pretrained=False, num_classes=classes, **more)
+    return net

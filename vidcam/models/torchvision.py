@@ -1,10 +1,15 @@
 """torchvision's classification networks with their published weights."""
 
 from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from vidcam.errors import SourceError
 from vidcam.labels import IMAGENET_CLASSES, Labels
 from vidcam.models import BUILTIN, Model
+from vidcam.models.weights import AUXILIARY
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @cache
@@ -34,3 +39,25 @@ def load(name: str, languages: tuple[str, ...]) -> Model:
     imagenet = len(categories) == IMAGENET_CLASSES
     labels = Labels.of_imagenet(languages) if imagenet else Labels.of_names(categories, languages)
     return Model(name, lambda: net, labels, size, mean, std, None, min(1.0, size / resize))
+
+
+def create(name: str, classes: int, size: int, batchnorm: bool = True) -> "nn.Module":
+    """The network with random weights and a head of `classes` outputs.
+
+    One whose pictures have a fixed size is made for `size` pixels. `batchnorm` may be left out of
+    ResNets. Raises AssertionError or ValueError for a size that it cannot have.
+    """
+    from torch import nn
+    from torchvision import models
+
+    more: dict[str, Any] = {}
+    if name.startswith("vit_"):
+        more["image_size"] = size
+    elif name.startswith("maxvit"):
+        more["input_size"] = (size, size)
+    elif name in AUXILIARY:
+        more |= {"aux_logits": False, "init_weights": False}
+    if not batchnorm:
+        more["norm_layer"] = nn.Identity
+    net: nn.Module = models.get_model(name, weights=None, num_classes=classes, **more)
+    return net
