@@ -176,7 +176,7 @@ def test_the_errors_and_options_load_nothing_heavy():
         "file --help",
         "image --help",
         "explain --help",
-        "layers --help",
+        "layers --help", "import --help",
         "models --help",
         "doctor --help",
     ],  # fmt: skip

@@ -42,7 +42,9 @@ class ModelOptions:
     """Which network, on what, with which names."""
 
     model: str = option(
-        "efficientnet_lite0", "Network: a name, timm:NAME or a checkpoint.", metavar="NAME|FILE"
+        "efficientnet_lite0",
+        "Network: a name, timm:NAME, a checkpoint or a RUN folder.",
+        metavar="NAME|FILE",
     )
     labels: str | None = option(
         None, "Label file, one a line, instead of the model's.", metavar="FILE", kind="file"

@@ -1,6 +1,7 @@
 """The command line: parse, call, exit code. One file a command; nothing heavy at the top."""
 
 import io
+import keyword
 import logging
 import os
 import sys
@@ -20,6 +21,7 @@ COMMANDS = {
     "image": "Classify pictures: tables, CSV and JSON, labelled pictures and charts.",
     "explain": "Show where the network looked in pictures, by many methods, side by side.",
     "layers": "List a model's layers, and which can carry a map.",
+    "import": "Turn a bare state dict, as notebooks save it, into a checkpoint.",
     "cameras": "List the cameras of this machine, their sizes, rates and formats.",
     "models": "List what --model takes.",
     "bench": "Measure what each stage costs on this machine, and say what to change.",
@@ -40,7 +42,9 @@ class LazyCommands(click.Group):
         """The command of a name."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"vidcam.cli.{cmd_name}").command
+        # A module cannot be called as a keyword of the language is.
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command: click.Command = import_module(f"vidcam.cli.{name}").command
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
