@@ -27,6 +27,14 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def parse_grid(text: str) -> tuple[int, int]:
+    """Rows and columns of `7x14`; from Python, of `7,14`."""
+    match = re.fullmatch(r"(\d{1,4})[x×,](\d{1,4})", text.strip())
+    if not match or not (int(match[1]) and int(match[2])):
+        raise ValueError(f"{text!r} is no grid: write 7x14, rows first")
+    return int(match[1]), int(match[2])
+
+
 def parse_rate(text: str) -> Fraction:
     """Frames per second of `30`, `29.97` or `30000/1001`."""
     try:

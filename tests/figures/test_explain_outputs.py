@@ -116,4 +116,4 @@ def test_the_curves_begin_and_end_at_the_picture_itself(tmp_path, monkeypatch):
         assert np.isnan(curve.removed[-1]) and np.isnan(curve.kept[0])
         assert np.array_equal(curve.removed[1:-1], found.removed)
     assert headings == ("去掉最热的部分", "只留最热的部分") and axes[1] == "该类别的得分"
-    assert drawn[-1][1] == "n = 1"
+    assert [curve.name for curve in drawn[-1][0]] == ["gradcam (n = 1)", "eigencam (n = 1)"]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from vidcam.figures import explained
-from vidcam.figures.explained import Look, explanation_grid, explanation_panels
+from vidcam.figures.explained import explanation_grid, explanation_panels
 from vidcam.overlays.words import say
-from vidcam.pictures.explanation import Explanation, Heatmap
+from vidcam.pictures.explanation import Explanation, Heatmap, Look
 from vidcam.types import Rect, Score
 
 WIDTH, HEIGHT = 120, 90
@@ -80,12 +80,12 @@ def test_several_layers_are_named(explanation, style, cells):
 def test_an_absent_class_is_said_in_the_figures_language(explanation, style, cells, language):
     absent = heatmap(score=CUP, half=None, evidence=0.1)
     minds_no_class = heatmap("eigencam", CUP, evidence=0.1)
-    both = with_heat(explanation, heatmap(), absent, minds_no_class, language=language)
-    explanation_grid(both, Look(), style)
+    both = with_heat(explanation, heatmap(), absent, minds_no_class)
+    explanation_grid(both, Look(language=language), style)
     rows = cells[0][0]
     assert rows[0][0].note == ""
     words = say("no evidence", language)
-    assert words and rows[0][1].note == words and rows[1][1].note == words
+    assert words and rows[0][1].note == words and rows[1][1].note == ""
     assert np.abs(rows[0][1].rgb.astype(int) - ORANGE).max() <= 4, (
         "no heat on a class that is not there"
     )
@@ -96,7 +96,7 @@ def test_an_absent_class_is_said_in_the_figures_language(explanation, style, cel
 def test_heat_lies_on_its_half_and_colours_are_not_swapped(explanation, style, cells, fit):
     crop = explanation.crop if fit == "whole" else Rect(30, 15, 60, 60)
     explanation = replace(explanation, crop=crop)
-    explanation_panels(explanation, Look(1.0, "jet"), style)
+    explanation_panels(explanation, Look(alpha=1.0), style)
     [(original, alone, overlay)] = cells[0][0]
     assert (original.rgb == ORANGE).all()
     middle = crop.y + crop.height // 2
@@ -112,7 +112,12 @@ def test_heat_lies_on_its_half_and_colours_are_not_swapped(explanation, style, c
 
 
 def test_opacity_and_colours_are_as_asked(explanation, style, cells):
-    for look in (Look(0.0), Look(0.5), Look(1.0), Look(1.0, "viridis")):
+    for look in (
+        Look(alpha=0.0),
+        Look(alpha=0.5),
+        Look(alpha=1.0),
+        Look(alpha=1.0, colormap="viridis"),
+    ):
         explanation_panels(explanation, look, style)
     pale, half, full, viridis = (found[0][0][2].rgb[45, 4].astype(int) for found in cells)
     assert np.abs(pale - ORANGE).max() <= 4
@@ -124,7 +129,7 @@ def test_panels_have_the_true_class_the_method_and_the_predicted_class(explanati
     maps = heatmap(), heatmap("layercam", CUP, half=None, evidence=0)
     explanation_panels(with_heat(explanation, *maps, true=CUP), Look(), style)
     first, second = cells[0][0]
-    assert [cell.title for cell in first] == ["真实类别：浓缩咖啡", "gradcam", "虎斑猫"]
+    assert [cell.title for cell in first] == ["真实类别：浓缩咖啡", "gradcam · 虎斑猫", "虎斑猫"]
     assert first[0].note == "预测：虎斑猫 83.4%" and first[2].value == "83.4%"
     assert [cell.note for cell in second][1:] == ["没有正面证据"] * 2
 

@@ -13,7 +13,7 @@ import vidcam
 from vidcam.errors import Interrupted, SourceError, UsageError
 from vidcam.figures.sheet import png
 from vidcam.pictures.explainer import Explainer
-from vidcam.pictures.explanation import LEAST_EVIDENCE, Explanation, Heatmap
+from vidcam.pictures.explanation import ABSENT_BELOW, Explanation, Heatmap
 from vidcam.pictures.options import ExplainOptions
 from vidcam.types import Rect, Score
 
@@ -58,7 +58,7 @@ def test_the_heat_lies_on_the_object_and_an_absent_class_has_none(explain, both,
     assert not absent.any() and found.heatmaps[2].is_of_absent_class
     assert [heatmap.has_evidence for heatmap in found.heatmaps] == [True, True, False]
     assert 0 < found.heatmaps[2].score.score < 0.01
-    assert min(heatmap.evidence for heatmap in found.heatmaps[:2]) > LEAST_EVIDENCE
+    assert min(heatmap.evidence for heatmap in found.heatmaps[:2]) > ABSENT_BELOW
 
 
 @pytest.mark.parametrize("method", ["gradcam", "scorecam", "guided-gradcam", "layercam"])
@@ -175,14 +175,15 @@ def test_a_long_method_can_be_ended_within_a_map(builtin, both):
     explainer = Explainer(ExplainOptions(cam=("scorecam",)), builtin)
     calls = []
 
-    def between():
-        calls.append(1)
+    def between(method, done, of):
+        calls.append((method, done, of))
         if len(calls) == 3:
             raise Interrupted("interrupted")
 
     explainer.between = between
     with pytest.raises(Interrupted):
         explainer(both)
+    assert calls[0][:2] == ("scorecam", 0) and calls[2][2] > 1
     assert not any(module._forward_hooks for module in builtin.net.modules())
 
 

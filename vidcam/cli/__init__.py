@@ -79,6 +79,9 @@ class Lines(logging.Handler):
 
 def main() -> None:
     """The entry point: runs a command; every failure is one sentence and an exit code."""
+    # A service may start us without either.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - for as long as we run
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot write Chinese gets the codes of the characters.
         if isinstance(stream, io.TextIOWrapper):

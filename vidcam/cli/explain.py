@@ -1,12 +1,14 @@
 """`vidcam explain`: pictures in, figures of where the network looked out."""
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vidcam.cli.options import options_of, verbosity
+from vidcam.cli.tables import named, tables
 from vidcam.errors import SourceError
 from vidcam.pictures.options import ExplainOptions
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from vidcam.pictures.trust import Trust
 
 log = logging.getLogger("vidcam")
+
+TELL_EVERY_S = 5.0
 
 
 @click.command("explain")
@@ -59,15 +63,19 @@ class Stop:
 
     def __init__(self) -> None:
         self._error: BaseException | None = None
+        self._told_s = time.monotonic()
 
     def stop(self, error: BaseException | None = None) -> None:
         """End soon, with `error`."""
         self._error = error
 
-    def check(self) -> None:
-        """Raise the error of `stop`, if it was called."""
+    def check(self, method: str = "", done: int = 0, of: int = 1) -> None:
+        """Raise the error of `stop`, if it was called; say how far a long method is."""
         if self._error:
             raise self._error
+        if of > 1 and time.monotonic() - self._told_s > TELL_EVERY_S:
+            self._told_s = time.monotonic()
+            log.info("%s: %d of %d passes", method, done, of)
 
 
 def run(outputs: "Outputs", options: ExplainOptions, quiet: bool, interrupts: "Interrupts") -> int:
@@ -87,7 +95,7 @@ def run(outputs: "Outputs", options: ExplainOptions, quiet: bool, interrupts: "I
     if slow := [method for method in options.cam if method in SLOW]:
         log.info("%s: hundreds of passes for each map", ", ".join(slow))
     failed = 0
-    with outputs:
+    with outputs, tables(quiet, lasting=True) as tell:
         for path in outputs.files:
             stop.check()
             try:
@@ -99,13 +107,11 @@ def run(outputs: "Outputs", options: ExplainOptions, quiet: bool, interrupts: "I
                 log.error("%s", error)
                 continue
             measured = outputs.save(path, explanation, explainer)
-            if not quiet:
-                click.echo("\n".join(lines_of(explanation, measured)))
+            tell(lines_of(explanation, measured))
         if failed == len(outputs.files):
             raise SourceError("no picture could be read")
-        for name, (count, mean) in outputs.finish().items():
-            if not quiet and len(outputs.files) > 1:
-                click.echo(f"mean of {count}: {numbers(mean)}  {name}")
+        found = outputs.finish().items() if len(outputs.files) > 1 else ()
+        tell(f"mean of {count}: {numbers(mean)}  {name}" for name, (count, mean) in found)
     log.info("%s explained → %s", counted(len(outputs.files) - failed), outputs.folder)
     if failed:
         log.error("%d of %s failed", failed, counted(len(outputs.files)))
@@ -118,9 +124,8 @@ def lines_of(explanation: "Explanation", measured: "Sequence[Trust]") -> Iterato
     by_class = {heatmap.score.index: heatmap for heatmap in explanation.heatmaps}
     for heatmap in by_class.values():
         score = heatmap.score
-        english = "" if score.label_en in score.label.split(" / ") else f"  {score.label_en}"
         absent = "  no positive evidence" if heatmap.is_of_absent_class else ""
-        yield f"  {100 * (score.score or 0.0):6.2f} %  {score.label}{english}{absent}"
+        yield f"  {100 * (score.score or 0.0):6.2f} %  {named(score)}{absent}"
     for one in measured:
         label = f" of {one.score.label}" if len(by_class) > 1 else ""
         yield f"    {numbers(one.faithfulness)}  {one.row_name}{label}"

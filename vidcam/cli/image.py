@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vidcam.cli.options import options_of, verbosity
+from vidcam.cli.tables import named, tables
 from vidcam.errors import SourceError, UsageError
 from vidcam.pictures.options import ImageOptions
 
@@ -109,22 +110,11 @@ class Run:
         log.error("%s", error)
 
 
-def tables(stream: TextIO) -> Write:
-    """Writes pictures to `stream` as tables for people."""
-
-    def write(predicted: "Predicted") -> None:
-        stream.write("\n".join(lines_of(predicted)) + "\n")
-        stream.flush()
-
-    return write
-
-
 def lines_of(predicted: "Predicted") -> Iterator[str]:
     """One picture's table: its name, then a line a class."""
     yield predicted.name
     for rank, score in enumerate(predicted.prediction.topk, 1):
-        english = "" if score.label_en in score.label.split(" / ") else f"  {score.label_en}"
-        yield f"{rank:4d}  {100 * (score.score or 0.0):6.2f} %  {score.label}{english}"
+        yield f"{rank:4d}  {100 * (score.score or 0.0):6.2f} %  {named(score)}"
     if predicted.prediction.shown and predicted.prediction.shown[0].score is None:
         yield f"      shown as {predicted.prediction.shown[0].label}"
 
@@ -159,14 +149,12 @@ class Outputs:
     @contextmanager
     def opened(self) -> Iterator[Write]:
         """What each prediction is handed to. Raises OutputError, and SourceError in the call."""
-        from vidcam.sinks.records import record_file
-
         with ExitStack() as stack:
             writes: list[Write] = []
             if self.folder is not None:
                 writes = [self._drawing(), stack.enter_context(self._records(self.folder))]
-            if not self._quiet:
-                writes.append(stack.enter_context(record_file("-", tables, False)))
+            tell = stack.enter_context(tables(self._quiet, lasting=self.folder is not None))
+            writes.append(lambda predicted: tell(lines_of(predicted)))
 
             def write_all(predicted: "Predicted") -> None:
                 for write in writes:

@@ -18,7 +18,7 @@ HEADER = ("", "layer", "kind", "gives", "parameters")
 def command(model: str, quiet: bool) -> None:
     """List the layers of MODEL: what each gives for one picture, and the parameters inside it.
 
-    `+` marks those that --layer takes, `*` the default one.
+    `+` marks those that --layer takes, `*` the default one; -v says why the others carry no map.
 
     \b
     vidcam layers
@@ -39,6 +39,7 @@ def command(model: str, quiet: bool) -> None:
     except UsageError as error:
         log.warning("%s", error)
         default = None
+    layers = survey(net, loaded.size)
     rows = [
         (
             "*" if layer.name == default else "+" if layer.obstacle is None else "",
@@ -47,11 +48,13 @@ def command(model: str, quiet: bool) -> None:
             "x".join(map(str, layer.shape)) if layer.shape else "",
             f"{layer.parameters:,}",
         )
-        for layer in survey(net, loaded.size)
+        for layer in layers
     ]
     total = sum(parameter.numel() for parameter in net.parameters())
-    rows.append(("", "total", "", "", f"{total:,}"))
-    widths = [max(len(row[column]) for row in [HEADER, *rows]) for column in range(len(HEADER))]
-    for row in [HEADER, *rows] if not quiet else rows:
+    rows = [HEADER, *rows, ("", "total", "", "", f"{total:,}")]
+    reasons = ["", *(layer.obstacle or "" for layer in layers), ""]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+    for row, reason in list(zip(rows, reasons, strict=True))[quiet:]:
         left = [cell.ljust(width) for cell, width in zip(row[:-1], widths[:-1], strict=True)]
-        click.echo("  ".join([*left, row[-1].rjust(widths[-1])]).rstrip())
+        line = "  ".join([*left, row[-1].rjust(widths[-1])])
+        click.echo(f"{line}  {reason}".rstrip() if log.isEnabledFor(logging.DEBUG) else line)

@@ -1,7 +1,5 @@
 """An explained picture as a figure: the grid of methods and classes, and the panels."""
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,7 +11,7 @@ from vidcam.figures.style import Style
 from vidcam.overlays.heat import Heat
 from vidcam.overlays.words import say
 from vidcam.pictures.canvas import drawn
-from vidcam.pictures.explanation import Explanation, Heatmap
+from vidcam.pictures.explanation import Explanation, Heatmap, Look
 from vidcam.types import Pixels, Prediction, Rect, Score
 
 # Pictures are drawn at twice the size of the figure's largest, then made smaller with it.
@@ -23,14 +21,6 @@ FEW, LARGE_PX = 3, 560
 # Guided gradients are shown around grey, this many of their standard deviations to each side.
 SPREAD = 4.0
 GREY = 128
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """Opacity of the heat, and its colours by OpenCV's name."""
-
-    alpha: float = 0.5
-    colormap: str = "jet"
 
 
 def explanation_grid(explanation: Explanation, look: Look, style: Style) -> Figure:
@@ -54,7 +44,11 @@ def explanation_grid(explanation: Explanation, look: Look, style: Style) -> Figu
 def explanation_panels(explanation: Explanation, look: Look, style: Style) -> Figure:
     """A row for each map: the original with its true class, the heat alone, the overlay."""
     canvas = _Canvas(explanation, look)
-    names = [explanation.row_name(heatmap) for heatmap in explanation.heatmaps]
+    several = len({heatmap.score.index for heatmap in explanation.heatmaps}) > 1
+    names = [
+        explanation.row_name(heatmap) + (f" · {heatmap.score.label}" if several else "")
+        for heatmap in explanation.heatmaps
+    ]
     rows = [
         [canvas.original_cell(), canvas.heat_cell(heatmap, name), canvas.overlay_cell(heatmap)]
         for heatmap, name in zip(explanation.heatmaps, names, strict=True)
@@ -72,7 +66,7 @@ class _Canvas:
     def __init__(self, explanation: Explanation, look: Look) -> None:
         rgb = explanation.rgb
         self._explanation = explanation
-        self._language = explanation.language
+        self._language = look.language
         self._look = look
         size = fitted_size(rgb, DRAWN_PX, DRAWN_PX)
         self._rgb = rgb if size[0] > rgb.shape[1] else resized(rgb, size)
@@ -111,8 +105,7 @@ class _Canvas:
         return Cell(rgb, score.label, score.label_en, note, percent(score.score or 0.0))
 
     def _note(self, heatmap: Heatmap) -> str:
-        shown = heatmap.has_evidence and not heatmap.is_of_absent_class
-        return "" if shown else say("no evidence", self._language)
+        return "" if heatmap.has_evidence else say("no evidence", self._language)
 
     def _overlay(self, heatmap: Heatmap) -> Pixels:
         prediction = Prediction((), (), self._crop, heatmap.grid, heatmap.score.index)

@@ -10,19 +10,18 @@ from types import TracebackType
 import numpy as np
 
 from vidcam.cam.faithfulness import Faithfulness
-from vidcam.errors import OutputError, system_reason
 from vidcam.figures.curves import Curve, score_curves
-from vidcam.figures.explained import Look, explanation_grid, explanation_panels
+from vidcam.figures.explained import explanation_grid, explanation_panels
 from vidcam.figures.sheet import save
 from vidcam.figures.style import Style
 from vidcam.overlays.words import say
-from vidcam.pictures.explainer import REFINED, Explainer
+from vidcam.pictures.explainer import Explainer
 from vidcam.pictures.explanation import Explanation
-from vidcam.pictures.maps import GUIDED
+from vidcam.pictures.maps import is_by_layer
 from vidcam.pictures.options import ExplainOptions
 from vidcam.pictures.targets import check_targets, make_folder, output_folder, stems_of
 from vidcam.pictures.trust import CSV_NAME, Trust, csv_rows, means, measure
-from vidcam.sinks.partial import PartialFile
+from vidcam.sinks.partial import write_whole
 from vidcam.sinks.records import record_file
 from vidcam.types import Map
 
@@ -90,9 +89,8 @@ class Outputs:
     def save(self, path: str, explanation: Explanation, explainer: Explainer) -> list[Trust]:
         """Write one picture's files; returns what was measured of its maps. Raises OutputError."""
         self._begin()
-        look = Look(self._options.alpha, self._options.colormap)
         draw = explanation_panels if self._wanted.panels else explanation_grid
-        figure = draw(explanation, look, self._style)
+        figure = draw(explanation, explanation.look, self._style)
         save(figure, self._path(path, f"{self._wanted.figure}.png"), self._overwrite)
         if self._wanted.maps:
             for heatmap in explanation.heatmaps:
@@ -115,9 +113,9 @@ class Outputs:
         """For each method and layer how many maps were measured and their mean, drawn as curves."""
         found = means(self._measured)
         if found and len(self.files) > 1:
-            curves = {name: mean for name, (_, mean) in found.items()}
-            pictures = len({one.name for one in self._measured})
-            self._save_curves(self.folder / CURVES_NAME, curves, f"n = {pictures}")
+            # Maps without evidence are not measured, so the numbers of maps may differ.
+            curves = {f"{name} (n = {count})": mean for name, (count, mean) in found.items()}
+            self._save_curves(self.folder / CURVES_NAME, curves, self.folder.name)
         return found
 
     def _targets(self) -> Iterator[Path]:
@@ -135,8 +133,8 @@ class Outputs:
 
     def _is_one_by_one(self, method: str) -> bool:
         """Whether a method gives a map for each layer, whose names must tell them apart."""
-        several = len(set(self._options.layer)) > 1 and not self._options.aggregate
-        return several and method not in (GUIDED, REFINED)
+        several = len(set(self._options.layer)) > 1
+        return several and is_by_layer(method, self._options.aggregate)
 
     def _named_maps(self) -> dict[tuple[str, str, str | None], str]:
         """The end of a map's file name for each method, class as it was asked for, and layer."""
@@ -153,17 +151,11 @@ class Outputs:
         return names
 
     def _save_map(self, target: Path, heat: Map) -> None:
-        file = PartialFile(target, self._overwrite)
-        try:
-            with file.path.open("wb") as stream:
+        def write(path: Path) -> None:
+            with path.open("wb") as stream:
                 np.save(stream, heat)
-        except BaseException as error:
-            with contextlib.suppress(OSError):
-                file.discard()
-            if isinstance(error, OSError):
-                raise OutputError(f"{target}: {system_reason(error)}") from error
-            raise
-        file.commit()
+
+        write_whole(target, self._overwrite, write)
 
     def _save_curves(self, target: Path, found: dict[str, Faithfulness], title: str) -> None:
         language = self._options.lang[0]

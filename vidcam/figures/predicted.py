@@ -1,13 +1,11 @@
 """A classified picture as it is saved: its labels drawn on it, a chart of its scores, or both."""
 
-import contextlib
 import io
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from vidcam.errors import OutputError, VidcamError, system_reason
 from vidcam.figures.chart import picture_chart, score_chart
 from vidcam.figures.sheet import png
 from vidcam.figures.style import Style
@@ -18,7 +16,7 @@ from vidcam.pictures.canvas import drawn
 from vidcam.pictures.options import ImageOptions
 from vidcam.pictures.predictor import Predicted
 from vidcam.pictures.reading import read_picture
-from vidcam.sinks.partial import PartialFile
+from vidcam.sinks.partial import write_whole
 from vidcam.types import Pixels
 
 JPEG_QUALITY = 92
@@ -44,16 +42,7 @@ class Drawing:
 
     def save(self, predicted: Predicted, path: str, target: Path, overwrite: bool) -> None:
         """Draw the picture of a path. Raises UsageError, OutputError or SourceError."""
-        file = PartialFile(target, overwrite)
-        try:
-            file.path.write_bytes(self._bytes(predicted, path))
-        except BaseException as error:
-            with contextlib.suppress(OSError):
-                file.discard()
-            if isinstance(error, OSError) and not isinstance(error, VidcamError):
-                raise OutputError(f"{target}: {system_reason(error)}") from error
-            raise
-        file.commit()
+        write_whole(target, overwrite, lambda part: part.write_bytes(self._bytes(predicted, path)))
 
     def _bytes(self, predicted: Predicted, path: str) -> bytes:
         title = Path(predicted.name).name

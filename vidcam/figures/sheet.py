@@ -1,6 +1,5 @@
 """A white sheet in pixels on which figures are drawn, and its way into a file."""
 
-import contextlib
 import gc
 import io
 from collections.abc import Sequence
@@ -17,9 +16,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.transforms import Affine2D, Bbox, TransformedBbox
 from PIL import Image
 
-from vidcam.errors import OutputError, system_reason
 from vidcam.figures.style import DPI, GROUND, INK, Line, plain_settings
-from vidcam.sinks.partial import PartialFile
+from vidcam.sinks.partial import write_whole
 from vidcam.types import Pixels, Rect
 
 # Photographs hardly shrink with more, and 9 takes ten times as long.
@@ -125,13 +123,4 @@ def save(figure: Figure, path: Path, overwrite: bool) -> None:
     Raises UsageError when the name is taken or its folder is missing, OutputError when the system
     refuses the writing.
     """
-    file = PartialFile(path, overwrite)
-    try:
-        file.path.write_bytes(png(figure))
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            file.discard()
-        if isinstance(error, OSError):
-            raise OutputError(f"{path}: {system_reason(error)}") from error
-        raise
-    file.commit()
+    write_whole(path, overwrite, lambda partial: partial.write_bytes(png(figure)))

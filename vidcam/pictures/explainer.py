@@ -1,8 +1,7 @@
 """Still pictures explained: every method, class and layer that is asked for, from few passes."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,17 @@ from vidcam.classifier import softmax
 from vidcam.errors import UnknownName, UsageError
 from vidcam.labels import Labels, parse_classes
 from vidcam.models import Model, load_model
-from vidcam.pictures.explanation import LEAST_EVIDENCE, Explanation, Heatmap
-from vidcam.pictures.maps import GUIDED, Found, PictureMaps, filled_part
-from vidcam.pictures.options import ExplainOptions
+from vidcam.pictures.explanation import ABSENT_BELOW, Explanation, Heatmap, Look
+from vidcam.pictures.maps import (
+    CLASS_FREE,
+    LAYERLESS,
+    Between,
+    Found,
+    PictureMaps,
+    filled_part,
+    is_by_layer,
+)
+from vidcam.pictures.options import EXPLAIN_CAMS, ExplainOptions
 from vidcam.pictures.predictor import PICTURE_FIT, name_of
 from vidcam.pictures.reading import as_picture
 from vidcam.pictures.square import square_of
@@ -29,10 +36,6 @@ from vidcam.spec import from_mapping
 from vidcam.types import Pixels, Rect, Score
 
 TOP_CLASSES = 5
-# These take no notice of the class, so its evidence says nothing of their maps.
-CLASS_FREE = frozenset({"eigencam", "fem", "kpcacam", "randomcam", "segeigencam", GUIDED})
-# Multiplies the maps of several layers: that is its one map.
-REFINED = "refinecam"
 RANK = re.compile(r"top([1-9]\d*)", re.IGNORECASE)
 
 
@@ -46,7 +49,7 @@ class Explainer:
         """
         self.options = options
         # Called before each map and within those that take long; what it raises ends the work.
-        self.between: Callable[[], None] = lambda: None
+        self.between: Between = lambda *_: None
         self.model = model or load_model(options)
         self.labels: Labels = self.model.labels
         self.device = choose_device(options.device)
@@ -90,28 +93,35 @@ class Explainer:
         evidence = self._evidence(maps, top, list(asked))
         heatmaps = [
             Heatmap(
-                method,
-                " + ".join(layers) or None,
-                text,
-                self._score(index, scores),
-                evidence[index],
-                found.grid,
-                found.detail,
+                method=method,
+                layer=" + ".join(layers) or None,
+                asked=text,
+                score=self._score(index, scores),
+                evidence=evidence[index],
+                grid=found.grid,
+                detail=found.detail,
             )
             for method in dict.fromkeys(self.options.cam)
             for layers in self._layers_of(method)
             for index, text in asked.items()
-            for found in [self._found(maps, method, layers, index, evidence[index])]
+            for found in [
+                self._on_picture(self._found(maps, method, layers, index, evidence[index]), crop)
+            ]
         ]
         return Explanation(
-            name or name_of(picture, 0),
-            np.array(image),
-            crop,
-            square,
-            tuple(self._score(int(index), scores) for index in ranked[:TOP_CLASSES]),
-            tuple(self._on_picture(heatmap, crop) for heatmap in heatmaps),
-            self._true_class(picture, scores),
-            self.options.lang[0],
+            name=name or name_of(picture, 0),
+            rgb=np.array(image),
+            crop=crop,
+            square=square,
+            topk=tuple(self._score(int(index), scores) for index in ranked[:TOP_CLASSES]),
+            heatmaps=tuple(heatmaps),
+            true=self._true_class(picture, scores),
+            look=Look(
+                alpha=self.options.alpha,
+                colormap=self.options.colormap,
+                font=self.options.font,
+                language=self.options.lang[0],
+            ),
         )
 
     def pixels_of(self, square: Pixels) -> Tensor:
@@ -121,7 +131,10 @@ class Explainer:
 
     def _layers(self) -> tuple[str, ...]:
         """The layers that are explained; none where no method asks for one."""
-        if set(self.options.cam) <= {GUIDED}:
+        if set(self.options.cam) <= LAYERLESS:
+            if self.options.layer:
+                named = ", ".join(self.options.cam)
+                raise UsageError(f"--layer {self.options.layer[0]}: {named} takes no layer")
             return ()
         shape = self.options.reshape
         own = (self.model.layer,) if self.model.layer else ()
@@ -139,11 +152,11 @@ class Explainer:
 
     def _layers_of(self, method: str) -> list[tuple[str, ...]]:
         """The layers of each of a method's maps."""
-        if method == GUIDED:
+        if method in LAYERLESS:
             return [()]
-        if self.options.aggregate or method == REFINED:
-            return [self.layers]
-        return [(layer,) for layer in self.layers]
+        if is_by_layer(method, self.options.aggregate):
+            return [(layer,) for layer in self.layers]
+        return [self.layers]
 
     def _index(self, text: str, ranked: NDArray[np.int64]) -> int:
         """The class of an index, a name or a rank. Raises UsageError."""
@@ -151,15 +164,23 @@ class Explainer:
             if int(match[1]) > len(ranked):
                 raise UsageError(f"--class {text}: only {len(ranked)} classes compete")
             return int(ranked[int(match[1]) - 1])
-        return self.labels.index_of(text.strip())
+        index = self.labels.index_of(text.strip())
+        if index not in self._competing:
+            raise UsageError(f"--class {text} is not among --classes {self.options.classes}")
+        return index
+
+    @property
+    def left_out(self) -> list[int]:
+        """The classes that do not compete."""
+        competing = set(self._competing.tolist())
+        return [index for index in range(len(self.labels)) if index not in competing]
 
     def _scores(self, pixels: Tensor) -> NDArray[np.float32]:
         """Softmax scores (K,), 0 for classes that do not compete."""
         with torch.no_grad():
             logits = self.net(pixels)[0].float().cpu().numpy()
-        left_out = np.ones(len(logits), bool)
-        left_out[self._competing] = False
-        return softmax(np.where(left_out, -np.inf, logits))
+        logits[self.left_out] = -np.inf
+        return softmax(logits)
 
     def _score(self, index: int, scores: NDArray[np.float32]) -> Score:
         shown, english = self.labels.shown[index], self.labels.english[index]
@@ -187,7 +208,7 @@ class Explainer:
         evidence: float,
     ) -> Found:
         """The map over the network's square, and its detail; nothing for an absent class."""
-        absent = evidence < LEAST_EVIDENCE and method not in CLASS_FREE
+        absent = evidence < ABSENT_BELOW and method not in CLASS_FREE
         if absent and method in SLOW:
             return Found(np.zeros((1, 1), np.float32))
         smooth = Smoothing(self.options.aug_smooth, self.options.eigen_smooth)
@@ -195,15 +216,16 @@ class Explainer:
         found = maps.find(method, layers, index, smooth)
         return Found(np.zeros_like(found.grid)) if absent else found
 
-    def _on_picture(self, heatmap: Heatmap, crop: Rect) -> Heatmap:
+    def _on_picture(self, found: Found, crop: Rect) -> Found:
+        """The part of a map over the network's square that lies on the picture."""
         part, side = filled_part(self.geometry, crop), self.geometry.size
         rows, columns = slice(part.y, part.y + part.height), slice(part.x, part.x + part.width)
-        grid, detail = heatmap.grid, heatmap.detail
+        grid, detail = found.grid, found.detail
         if grid.shape == (side, side):
             grid = grid[rows, columns]
         else:
             grid = map_on_picture(self.geometry, crop, grid)
-        return replace(heatmap, grid=grid, detail=None if detail is None else detail[rows, columns])
+        return Found(grid, None if detail is None else detail[rows, columns])
 
     def _true_class(self, picture: Any, scores: NDArray[np.float32]) -> Score | None:
         """The class that is called like the picture's folder."""
@@ -236,11 +258,14 @@ def explain(
     `ExplainOptions` (`model`, `layer`, `lang`, …). Raises UsageError, and SourceError for a picture
     that cannot be read.
     """
-    given = {"cam": _listed(methods), "class_": _listed(classes), **options}
+    named = _listed(methods)
+    if not named:
+        raise UsageError(f"no method to explain by; known: {', '.join(EXPLAIN_CAMS)}")
+    given = {"cam": named, "class_": _listed(classes), **options}
     parsed: ExplainOptions = from_mapping(ExplainOptions, given.items())
     return Explainer(parsed)(picture)
 
 
-def _listed(values: object) -> tuple[str, ...]:
-    given = values if isinstance(values, list | tuple) else (values,)
-    return tuple(map(str, given))
+def _listed(values: Any) -> tuple[str, ...]:
+    is_one = isinstance(values, str) or not isinstance(values, Iterable)
+    return tuple(map(str, (values,) if is_one else values))

@@ -1,20 +1,33 @@
 """What `vidcam.explain` gives: a picture, its scores, and its maps."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vidcam.options import FontOptions, HeatOptions
+from vidcam.spec import check, from_mapping, option
 from vidcam.types import Map, Pixels, Rect, Score
+from vidcam.values import LANGUAGES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # A class whose strongest cell is below this share of the top class's has no evidence to show:
 # docs/explain.md says what was measured.
-LEAST_EVIDENCE = 0.25
+ABSENT_BELOW = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look(FontOptions, HeatOptions):
+    """How figures are drawn: opacity and colours of the heat, the font, the language of words."""
+
+    language: str = option("zh", "Language of the words.", choices=LANGUAGES, kind="language")
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +59,7 @@ class Heatmap:
     @property
     def is_of_absent_class(self) -> bool:
         """Whether the picture speaks so little for the class that a map would show noise."""
-        return self.evidence < LEAST_EVIDENCE
+        return self.evidence < ABSENT_BELOW
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +68,7 @@ class Explanation:
 
     `rgb` (H, W, 3) uint8 is the picture, upright; `crop` the rectangle of it that the network saw;
     `topk` its best classes; `true` the class that its folder names, None when it names none.
-    `square` (S, S, 3) uint8 RGB is what the network was given. `language` is that of the figures.
+    `square` (S, S, 3) uint8 RGB is what the network was given. `look` is how figures are drawn.
     """
 
     name: str
@@ -65,7 +78,7 @@ class Explanation:
     topk: tuple[Score, ...]
     heatmaps: tuple[Heatmap, ...]
     true: Score | None = None
-    language: str = "zh"
+    look: "Look" = field(default_factory=lambda: Look())
 
     @property
     def maps(self) -> tuple[Map, ...]:
@@ -88,17 +101,15 @@ class Explanation:
         whole[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width] = scaled
         return np.clip(whole, 0, 1)
 
-    def figure(
-        self,
-        *,
-        panels: bool = False,
-        alpha: float = 0.5,
-        colormap: str = "jet",
-        font: str | None = None,
-    ) -> "Figure":
-        """A matplotlib figure: the grid of methods and classes, or a row of panels for each map."""
-        from vidcam.figures.explained import Look, explanation_grid, explanation_panels
+    def figure(self, *, panels: bool = False, **look: Any) -> "Figure":
+        """A matplotlib figure: the grid of methods and classes, or a row of panels for each map.
+
+        `look` changes fields of `Look`: alpha, colormap, language, font. Raises UsageError.
+        """
+        from vidcam.figures.explained import explanation_grid, explanation_panels
         from vidcam.figures.style import Style
 
+        own = asdict(self.look) | look
+        chosen: Look = from_mapping(Look, own.items())
         draw = explanation_panels if panels else explanation_grid
-        return draw(self, Look(alpha, colormap), Style(font))
+        return draw(self, chosen, Style(chosen.font))

@@ -15,10 +15,17 @@ from vidcam.cam.guided import guided_backprop
 from vidcam.cam.layers import Shape, to_grid
 from vidcam.cam.library import Smoothing, library_map
 from vidcam.cam.methods import METHODS
+from vidcam.errors import UsageError
 from vidcam.prepare import Geometry
 from vidcam.types import Map, Rect
 
 GUIDED, GUIDED_CAM = "guided", "guided-gradcam"
+# No layer is asked for by these, and one map is made of several by that one.
+LAYERLESS, COMBINING = frozenset({GUIDED, "fullgrad"}), frozenset({"refinecam"})
+# These take no notice of the class.
+CLASS_FREE = frozenset({"eigencam", "fem", "kpcacam", "randomcam", "segeigencam", GUIDED})
+# Told of each map and of the passes of those that take long: the method, how many of how many.
+Between = Callable[[str, int, int], None]
 # A few pixels have gradients many times as large as all others: from this percentile on all are 1.
 LARGEST = 99.5
 Gradients = dict[int, tuple[Tensor, Tensor]]
@@ -41,7 +48,7 @@ class PictureMaps:
         pixels: Tensor,
         indices: Sequence[int],
         shape: Shape = None,
-        between: Callable[[], None] = lambda: None,
+        between: Between = lambda *_: None,
     ) -> None:
         """`indices` are the classes whose gradients one pass is to give; `shape` is a token grid's
         height and width, None for a square one. `between` is called before each map and within
@@ -63,7 +70,10 @@ class PictureMaps:
 
         Raises UsageError when the method cannot explain this network.
         """
-        self._between()
+        self._between(method, 0, 1)
+        if method in (GUIDED, GUIDED_CAM) and (smooth.aug or smooth.eigen):
+            asked = "--aug-smooth" if smooth.aug else "--eigen-smooth"
+            raise UsageError(f"{method} has no {asked}; leave it out or choose another method")
         if method == GUIDED:
             detail = self._detail(index)
             return Found(_strength(detail), detail)
@@ -73,6 +83,9 @@ class PictureMaps:
             return Found(_strength(detail), detail)
         if method in METHODS and not (smooth.aug or smooth.eigen):
             return Found(self._ours(method, layers, index))
+        if len(layers) > 1 and method not in COMBINING:
+            found = [self.find(method, [layer], index, smooth).grid for layer in layers]
+            return Found(_scaled(np.mean(found, axis=0)))
         modules = [self._net.get_submodule(layer) for layer in layers]
         return Found(
             library_map(
@@ -83,7 +96,7 @@ class PictureMaps:
                 index,
                 smooth=smooth,
                 grid=self._grid,
-                progress=lambda *_: self._between(),
+                progress=partial(self._between, method),
             )
         )
 
@@ -127,6 +140,11 @@ def filled_part(geometry: Geometry, crop: Rect) -> Rect:
         longest = max(crop.width, crop.height)
         width, height = (max(1, round(size * side / longest)) for side in (crop.width, crop.height))
     return Rect((size - width) // 2, (size - height) // 2, width, height)
+
+
+def is_by_layer(method: str, aggregate: bool) -> bool:
+    """Whether a method gives a map for each of several layers."""
+    return not aggregate and method not in LAYERLESS | COMBINING
 
 
 def _chooser(index: int) -> split.Chooser:

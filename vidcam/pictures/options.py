@@ -13,7 +13,7 @@ from vidcam.options import (
     ScoreOptions,
 )
 from vidcam.spec import option
-from vidcam.values import parse_size, parse_topk
+from vidcam.values import parse_grid, parse_topk
 
 EXPLAIN_CAMS = (*(name for name in VIDEO_CAMS if name != "none"), *PICTURE_CAMS)
 
@@ -60,7 +60,7 @@ class ExplainOptions(FontOptions, HeatOptions, ModelOptions):
     aggregate: bool = option(False, "Average the maps of several layers.")
     reshape: tuple[int, int] | None = option(
         None, "Grid of a transformer's tokens, else a square one.",
-        parse=lambda text: parse_size(text.replace(",", "x")), metavar="HxW",
+        parse=parse_grid, metavar="HxW",
     )  # fmt: skip
     aug_smooth: bool = option(False, "Average over mirrored and brighter pictures.")
     eigen_smooth: bool = option(False, "Keep the first principal component.")

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from vidcam.backends import Batches, load_backend
 from vidcam.classifier import Classifier, Seen
@@ -189,6 +190,8 @@ def predict(pictures: Any, **options: Any) -> list[Prediction]:
     """
     parsed: ImageOptions = from_mapping(ImageOptions, options.items())
     listed = given_pictures(pictures)
+    if not listed:
+        return []
     predictor = Predictor(parsed, len(listed))
     return [predicted.prediction for predicted in predictor(listed)]
 
@@ -197,7 +200,8 @@ def given_pictures(pictures: Any) -> list[Any]:
     """What a Python caller hands over as a list; folders and globs become their files."""
     from vidcam.pictures.inputs import expand
 
-    listed = list(pictures) if isinstance(pictures, list | tuple) else [pictures]
+    is_one = isinstance(pictures, str | os.PathLike | np.ndarray | Image.Image)
+    listed = [pictures] if is_one or not isinstance(pictures, Iterable) else list(pictures)
     found: list[Any] = []
     for given in listed:
         is_path = isinstance(given, str | os.PathLike)

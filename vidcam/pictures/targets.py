@@ -9,6 +9,7 @@ from vidcam.sinks.partial import check_target, partial_path
 
 # File systems take names of 255 bytes; what is written adds to the picture's own.
 STEM_BYTES = 150
+UNSAFE = '<>:"/\\|?*'
 
 
 def stems_of(paths: Sequence[str]) -> list[str]:
@@ -36,7 +37,9 @@ def stems_of(paths: Sequence[str]) -> list[str]:
 
 
 def _short(name: str) -> str:
-    return name.encode()[:STEM_BYTES].decode(errors="ignore")
+    """A name that every file system takes."""
+    plain = "".join(c if c.isprintable() and c not in UNSAFE else "_" for c in name)
+    return plain.encode()[:STEM_BYTES].decode(errors="ignore")
 
 
 def output_folder(name: str) -> Path:
@@ -68,7 +71,10 @@ def check_targets(targets: Iterable[Path], inputs: Sequence[str], overwrite: boo
     sources = {Path(text).resolve() for text in inputs}
     for target in targets:
         if sources & {target.resolve(), partial_path(target).resolve()}:
-            raise UsageError(f"{target} would overwrite an input; write to another folder")
+            raise UsageError(
+                f"{target} would overwrite an input (of an earlier run, perhaps, with its figures "
+                "among the pictures); write to another folder"
+            )
         if target.parent.is_dir():
             check_target(target, overwrite)
 

@@ -55,7 +55,7 @@ def measure(explainer: Explainer, explanation: Explanation) -> list[Trust]:
             faithfulness,
         )
         for heatmap, faithfulness in zip(
-            shown, road(explainer.net, pixels, maps, indices), strict=True
+            shown, road(explainer.net, pixels, maps, indices, explainer.left_out), strict=True
         )
     ]
 

@@ -1,9 +1,11 @@
 """Files that appear under their name only when they are whole."""
 
 import errno
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from vidcam.errors import OutputError, UsageError, system_reason
+from vidcam.errors import OutputError, UsageError, VidcamError, system_reason
 
 
 class PartialFile:
@@ -33,6 +35,24 @@ class PartialFile:
     def discard(self) -> None:
         """Remove what was written."""
         self.path.unlink(missing_ok=True)
+
+
+def write_whole(target: Path, overwrite: bool, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a file that gets the name of `target` only when it is whole.
+
+    Raises UsageError when the name is taken or its folder is missing, OutputError when the system
+    refuses the writing; other errors pass, and nothing is left.
+    """
+    file = PartialFile(target, overwrite)
+    try:
+        write(file.path)
+    except BaseException as error:
+        with suppress(OSError):
+            file.discard()
+        if isinstance(error, OSError) and not isinstance(error, VidcamError):
+            raise OutputError(f"{target}: {system_reason(error)}") from error
+        raise
+    file.commit()
 
 
 def partial_path(target: Path) -> Path:
