@@ -39,6 +39,7 @@ FORBIDDEN = {
     "cam": NETWORK_ONLY,
     "pictures": {"click", "vidcam.figures.chart", "vidcam.figures.grid"},
     "figures": {*NO_NETWORK, "click"},
+    "training": {"click"},
     "backends": NETWORK_ONLY,
     # The pipeline knows only the contracts, which are the folders' own __init__.
     "stats": LIGHT,
@@ -176,7 +177,7 @@ def test_the_errors_and_options_load_nothing_heavy():
         "file --help",
         "image --help",
         "explain --help",
-        "layers --help", "import --help",
+        "layers --help", "import --help", "data --help",
         "models --help",
         "doctor --help",
     ],  # fmt: skip

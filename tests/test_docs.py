@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -38,9 +39,12 @@ def workplace(tmp_path: Path, cat_clip: Path, monkeypatch: pytest.MonkeyPatch) -
                 packet.stream = tracks[packet.stream_index]
                 target.mux(packet)
     shutil.copy(tmp_path / "clip.mp4", tmp_path / "videos" / "a.mp4")
-    for name in ("cat.jpg", "clip.jpg", "photos/a.jpg", "videos/a.jpg"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    for name in ("cat.jpg", "clip.jpg", "videos/a.jpg"):
         shutil.copy(ROOT / "sample_media/cat-and-coffee.jpg", tmp_path / name)
+    with Image.open(ROOT / "sample_media/cat-and-coffee.jpg") as pair:
+        for label, left in (("cat", 0), ("espresso", 480)):
+            (tmp_path / "photos" / label).mkdir(parents=True)
+            pair.crop((left, 0, left + 480, 480)).save(tmp_path / "photos" / label / "a.jpg")
     (tmp_path / "sample_media").symlink_to(ROOT / "sample_media")
     monkeypatch.chdir(tmp_path)
     return tmp_path

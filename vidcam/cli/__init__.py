@@ -21,6 +21,7 @@ COMMANDS = {
     "image": "Classify pictures: tables, CSV and JSON, labelled pictures and charts.",
     "explain": "Show where the network looked in pictures, by many methods, side by side.",
     "layers": "List a model's layers, and which can carry a map.",
+    "data": "Check, split, measure and preview folders of labelled pictures.",
     "import": "Turn a bare state dict, as notebooks save it, into a checkpoint.",
     "cameras": "List the cameras of this machine, their sizes, rates and formats.",
     "models": "List what --model takes.",
