@@ -51,12 +51,14 @@ def by_vidcam(paths: list[Path], engine: str, rounds: int) -> dict[str, object]:
     rates, memory, best = [], [], []
     for _ in range(rounds):
         start_s = time.perf_counter()
-        with tempfile.TemporaryDirectory() as folder:
-            with prediction_files(Path(folder), overwrite=False) as write:
-                best = []
-                for predicted in predictor(paths):
-                    best.append(predicted.prediction.topk[0].index)
-                    write(predicted)
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            prediction_files(Path(folder), overwrite=False) as write,
+        ):
+            best = []
+            for predicted in predictor(paths):
+                best.append(predicted.prediction.topk[0].index)
+                write(predicted)
         rates.append(len(paths) / (time.perf_counter() - start_s))
         memory.append(round(memory_mb()))
     return {

@@ -194,15 +194,15 @@ def write_pair(path: Path) -> None:
     halves = []
     for name, (left, top, side) in PAIR:
         rgb = load_picture(name)
-        scale = UPSCALE
-        square = rgb[scale * top : scale * (top + side), scale * left : scale * (left + side)]
+        rows, columns = (slice(UPSCALE * edge, UPSCALE * (edge + side)) for edge in (top, left))
+        square = rgb[rows, columns]
         halves.append(cv2.resize(square, (PAIR_PX, PAIR_PX), interpolation=cv2.INTER_AREA))
     bgr = cv2.cvtColor(np.hstack(halves), cv2.COLOR_RGB2BGR)
     cv2.imwrite(str(path), bgr, [cv2.IMWRITE_JPEG_QUALITY, 88])
 
 
 def main() -> None:
-    """Write the picture and all clips into the folder named on the command line, or beside this script."""
+    """Write all samples into the folder named on the command line, or beside this script."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
     folder.mkdir(parents=True, exist_ok=True)
     write_pair(folder / PAIR_NAME)

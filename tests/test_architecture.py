@@ -177,10 +177,12 @@ def test_the_errors_and_options_load_nothing_heavy():
         "file --help",
         "image --help",
         "explain --help",
-        "layers --help", "import --help", "data --help",
+        "layers --help",
+        "import --help",
+        "data --help",
         "models --help",
         "doctor --help",
-    ],  # fmt: skip
+    ],
 )
 def test_help_loads_nothing_heavy(arguments):
     loaded = loaded_by(f"""
