@@ -1,7 +1,7 @@
 """What tells a class that is in a picture from one that is not: `python bench/evidence.py FOLDER`.
 
-FOLDER holds pictures and `labels.csv` (file,index,…). A class's evidence is its HiResCAM map's peak,
-relative to that of the picture's top class. It is measured for classes drawn at random, which
+FOLDER holds pictures and `labels.csv` (file,index,…). A class's evidence is its HiResCAM map's
+peak, relative to that of the picture's top class. It is measured for classes drawn at random, which
 the pictures do not show (`absent`), and in pairs of pictures side by side for the class that speaks
 the less of the two (`second object`). Prints one JSON line: the share of each that reaches a
 threshold.
