@@ -179,6 +179,7 @@ def test_the_errors_and_options_load_nothing_heavy():
         "explain --help",
         "layers --help",
         "import --help",
+        "train --help",
         "eval --help",
         "compare --help",
         "data --help",

@@ -45,6 +45,13 @@ def workplace(tmp_path: Path, cat_clip: Path, monkeypatch: pytest.MonkeyPatch) -
         for label, left in (("tabby cat", 0), ("espresso", 480)):
             (tmp_path / "photos" / label).mkdir(parents=True)
             pair.crop((left, 0, left + 480, 480)).save(tmp_path / "photos" / label / "a.jpg")
+    for number in range(16):
+        label, colour = ("玫瑰", "red") if number % 2 else ("tulip", "blue")
+        (tmp_path / "flowers" / label).mkdir(parents=True, exist_ok=True)
+        noise = Image.effect_noise((96, 96), 80)
+        flower = Image.merge("RGB", [noise] * 3)
+        flower.paste(colour, (16, 16, 64, 48 + number))
+        flower.save(tmp_path / "flowers" / label / f"{number}.png")
     (tmp_path / "sample_media").symlink_to(ROOT / "sample_media")
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -8,8 +8,9 @@ from cam import oracle
 from torch import nn
 
 from vidcam.cam import split
-from vidcam.cam.layers import check_layer, default_layer, to_grid
+from vidcam.cam.layers import check_layer, default_layer, layer_of, to_grid
 from vidcam.errors import UnknownName, UsageError
+from vidcam.options import FileOptions
 
 # One grid for each family: with 96 px, what the stride of 32 leaves is 3x3; ViTs keep 6x6 patches.
 DEFAULTS = [
@@ -109,8 +110,11 @@ class NoGrid(nn.Module):
 
 
 def test_a_network_without_a_grid_says_how_to_go_on():
-    with pytest.raises(UsageError, match="--cam none"):
-        default_layer(NoGrid().eval(), oracle.SIZE)
+    net = NoGrid().eval()
+    with pytest.raises(UsageError, match=r"no layer with a grid.*head 1x5; vidcam layers lists"):
+        default_layer(net, oracle.SIZE)
+    with pytest.raises(UsageError, match="--cam none does without a map"):
+        layer_of(oracle.as_model(net), FileOptions())
 
 
 def test_pools_identities_and_dropouts_are_never_the_default():
@@ -156,3 +160,15 @@ def test_what_has_no_grid_is_refused(shape):
     """(1, 3, 37, 64) are a ViT's queries: heads, tokens and their width are no picture."""
     with pytest.raises(split.LayerError):
         to_grid(torch.zeros(shape))
+
+
+def test_a_head_whose_scores_add_up_to_a_constant_has_its_layer():
+    """As that of a logistic regression of two classes: one row is the other's opposite."""
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(3, 6, 8, 8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 2)
+    ).eval()
+    with torch.no_grad():
+        net[4].weight[1] = -net[4].weight[0]
+    assert default_layer(net, oracle.SIZE) == "1"
+    assert check_layer(net, "0", oracle.SIZE) is net[0]

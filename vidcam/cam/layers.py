@@ -178,7 +178,7 @@ def _usable(net: nn.Module, size: int, shape: Shape) -> Iterator[str]:
 
 
 def _dry_run(net: nn.Module, layer: nn.Module, size: int, shape: Shape) -> None:
-    cut = split.forward(net, layer, blank(net, size), torch.ones_like, first_class)
+    cut = split.forward(net, layer, blank(net, size), all_classes, first_class)
     check_gradients(cut.activation, *cut.gradients, classes=cut.logits.shape[1], shape=shape)
 
 
@@ -187,7 +187,7 @@ def check_gradients(
 ) -> None:
     """Raise LayerError when a layer cannot carry a map.
 
-    Told from its activation and the gradients there of the scores' sum and of the first score.
+    Told from its activation and the gradients there of all scores together and of the first.
     """
     if activation.shape[0] != 1:
         raise LayerError(
@@ -199,6 +199,14 @@ def check_gradients(
     # A class map (SqueezeNet's last conv) is its own explanation: its gradient is one constant.
     if grid.shape[1] == classes and int(to_grid(of_first, shape).any((0, 2, 3)).sum()) <= 1:
         raise LayerError("it is the class map itself, so its gradient is the same everywhere")
+
+
+def all_classes(logits: Tensor) -> Tensor:
+    """The chooser of all classes, each with a weight of its own.
+
+    Equal weights would not do: the scores of a two-class logistic head add up to a constant.
+    """
+    return torch.linspace(1, 2, logits.shape[1], device=logits.device).expand_as(logits)
 
 
 def first_class(logits: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vidcam.cam.layers import blank, check_gradients, first_class
+from vidcam.cam.layers import all_classes, blank, check_gradients, first_class
 from vidcam.cam.split import LayerError
 
 
@@ -58,7 +58,7 @@ def survey(net: nn.Module, size: int) -> list[Layer]:
             handle.remove()
     of_all, of_first = (
         dict(zip(results, _gradients(logits, choose, list(results.values())), strict=True))
-        for choose in (torch.ones_like, first_class)
+        for choose in (all_classes, first_class)
     )
     for name in modules:
         if not counts[name]:

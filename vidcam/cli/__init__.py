@@ -22,6 +22,7 @@ COMMANDS = {
     "explain": "Show where the network looked in pictures, by many methods, side by side.",
     "layers": "List a model's layers, and which can carry a map.",
     "data": "Check, split, measure and preview folders of labelled pictures.",
+    "train": "Train a classifier from a folder of labelled pictures.",
     "eval": "Measure a model on labelled pictures: metrics, figures, a report.",
     "compare": "Set evaluations side by side: in total and class by class.",
     "import": "Turn a bare state dict, as notebooks save it, into a checkpoint.",

@@ -1,0 +1,164 @@
+"""A run's folder: its files, and the state from which an interrupted run goes on.
+
+best.pt, last.pt    checkpoints
+state.pt            what --resume needs: weights, optimizer, random state, options, history
+log.csv             a line an epoch, or a line a trial of a solved head
+curves.png          the same as a figure
+"""
+
+import csv
+import io
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from vidcam.errors import OutputError, UsageError, system_reason
+from vidcam.models import BEST, LAST
+from vidcam.models.reading import read_whole
+from vidcam.models.saving import save_whole
+from vidcam.sinks.partial import partial_path
+from vidcam.spec import specs
+from vidcam.training.sides import Sides
+from vidcam.training.train_options import CHANGEABLE, TrainOptions
+
+log = logging.getLogger("vidcam")
+
+STATE, LOG, CURVES = "state.pt", "log.csv", "curves.png"
+OURS = (BEST, LAST, STATE, LOG, CURVES)
+VERSION = 1
+Row = Mapping[str, float | int | str]
+State = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run writes."""
+
+    path: Path
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of the best epoch."""
+        return self.path / BEST
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint of the last epoch."""
+        return self.path / LAST
+
+    @property
+    def curves(self) -> Path:
+        """The figure."""
+        return self.path / CURVES
+
+    def check(self, resume: bool, overwrite: bool) -> None:
+        """Raise UsageError when a run cannot be begun, or gone on with, here."""
+        where = f"-o {self.path}"
+        if resume:
+            if not (self.path / STATE).is_file():
+                raise UsageError(
+                    f"{where}: holds no run to go on with ({STATE}); leave --resume out"
+                )
+            return
+        if not self.path.parent.is_dir():
+            raise UsageError(f"{where}: folder {self.path.parent} does not exist; make it first")
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageError(f"{where}: is a file; a run is a folder")
+        if self.path.is_dir() and not overwrite and any(self.path.iterdir()):
+            has_run = (self.path / STATE).is_file()
+            more = "--resume goes on with its run, " if has_run else ""
+            raise UsageError(f"{where} exists already and is not empty; {more}-y replaces a run")
+
+    def begin(self) -> None:
+        """Make the folder, without what an earlier run left. Raises OutputError."""
+        try:
+            self.path.mkdir(exist_ok=True)
+            for name in OURS:
+                for path in (self.path / name, partial_path(self.path / name)):
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"{self.path}: {system_reason(error)}") from error
+
+    def read_state(self) -> State:
+        """What an earlier call left. Raises UsageError when it cannot be used."""
+        path = self.path / STATE
+        try:
+            state = read_whole(path)
+        except UsageError as error:
+            there = f"; {self.best} begins one with --from" if self.best.exists() else ""
+            raise UsageError(f"{path} is damaged, so the run cannot go on{there}") from error
+        if not isinstance(state, dict) or state.get("vidcam_run") != VERSION:
+            raise UsageError(f"{path} is of another version of vidcam; begin anew with -y")
+        return state
+
+    def save_state(self, state: State) -> None:
+        """Keep a state, whole or not at all. Raises OutputError."""
+        save_whole(self.path / STATE, {"vidcam_run": VERSION} | state)
+
+    def save_log(self, rows: Sequence[Row]) -> None:
+        """Write log.csv anew. Raises OutputError."""
+        text = io.StringIO()
+        if rows:
+            writer = csv.DictWriter(text, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        part = partial_path(self.path / LOG)
+        try:
+            part.write_bytes(text.getvalue().encode("utf-8-sig"))
+            part.replace(self.path / LOG)
+        except OSError as error:
+            raise OutputError(f"{self.path / LOG}: {system_reason(error)}") from error
+
+
+def plain_options(options: TrainOptions) -> dict[str, Any]:
+    """Options as values that `torch.load` reads without code."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(options).items()
+    }
+
+
+def resumed_options(state: State, given: TrainOptions, path: Path) -> TrainOptions:
+    """The options of a run that goes on: its own, but for what may be changed.
+
+    Raises UsageError when another one is given anew with another value.
+    """
+    known = {field.name for field in fields(TrainOptions)}
+    own = TrainOptions(**{k: v for k, v in state["options"].items() if k in known})
+    changes: dict[str, Any] = {}
+    for name, (default, spec) in specs(TrainOptions).items():
+        before, now = getattr(own, name), getattr(given, name)
+        if now in (default, before):
+            continue
+        if name not in CHANGEABLE:
+            flag = spec.flags[0] if spec.flags else "--" + name.replace("_", "-")
+            raise UsageError(
+                f"{flag} {now}: the run in {path} was begun with {before}; with --resume leave it "
+                "out, or begin another run"
+            )
+        changes[name] = now
+    return replace(own, **changes)
+
+
+def check_sides(state: State, sides: Sides, path: Path) -> None:
+    """Raise UsageError when a run was begun with other classes or pictures."""
+    before, now = list(state["labels"]), list(sides.labels)
+    if before != now:
+        gone = [name for name in before if name not in now]
+        new = [name for name in now if name not in before]
+        said = "; ".join(
+            f"{what} {', '.join(names[:5])}"
+            for what, names in (("gone", gone), ("new", new))
+            if names
+        )
+        raise UsageError(
+            f"the run in {path} has other classes than the folder ({said or 'another order'}); "
+            "--from its best.pt begins with them"
+        )
+    if state["digest"] != sides.digest:
+        raise UsageError(
+            f"the run in {path} was begun with other pictures than the folder holds now; "
+            f"--from {path / BEST} begins with them"
+        )
