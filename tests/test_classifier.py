@@ -1,5 +1,7 @@
 """Which classes compete, which one is explained, and in what order they are told."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -212,3 +214,37 @@ def test_a_number_outside_the_classes_is_a_usage_error(model, name):
 def test_a_list_without_a_class_is_a_usage_error(model):
     with pytest.raises(UsageError, match="names no class"):
         classifier(model, classes=" , ")
+
+
+def trained(logits, temperature, thresholds, **options):
+    """As `fixed`, of a model with a temperature and thresholds."""
+    named = oracle.as_model(nn.Identity(), classes=np.shape(logits)[1])
+    named = replace(named, temperature=temperature, thresholds=thresholds)
+    settings = FileOptions(**options)
+    return Classifier(named, Fixed(logits), settings, settings), settings
+
+
+def test_a_trained_models_temperature_makes_its_scores(pixels):
+    logits = np.log([[0.6, 0.3, 0.1]] * 3)
+    classifier, _ = trained(logits, 2.0, None)
+    expected = np.sqrt([0.6, 0.3, 0.1]) / np.sqrt([0.6, 0.3, 0.1]).sum()
+    assert classifier(pixels, explain=False)[0].scores == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "options", "shown"),
+    [
+        ((0.7, 0.1, 0.1), {}, [-1]),
+        ((0.5, 0.9, 0.9), {}, [0, 1, 2]),
+        ((0.7, 0.1, 0.1), {"unknown": False}, [0, 1, 2]),
+        ((0.7, 0.1, 0.1), {"threshold": 0.2}, [0, 1]),
+        ((0.7, 0.1, 0.1), {"threshold": 0.65}, [-1]),
+        ((0.7, 0.1, 0.1), {"threshold": 0.65, "unknown": False}, []),
+        (None, {}, [0, 1, 2]),
+    ],
+)
+def test_unknown_is_said_below_a_models_own_thresholds(thresholds, options, shown, pixels):
+    classifier, settings = trained(np.log([[0.6, 0.3, 0.1]] * 3), None, thresholds, **options)
+    top = classifier.top(classifier(pixels, explain=False)[0].scores, 5)
+    assert [score.index for score in top] == [0, 1, 2]
+    assert [score.index for score in classifier.shown(top, settings)] == shown

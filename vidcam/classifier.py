@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from vidcam.backends import Backend, Choice, Output, Second
 from vidcam.labels import Labels, parse_classes
 from vidcam.models import Model
-from vidcam.options import CamOptions, ModelOptions
+from vidcam.options import CamOptions, ModelOptions, ScoreOptions
 from vidcam.types import UNKNOWN_INDEX, Map, Pixels, Score
 from vidcam.view import View
 
@@ -52,6 +52,8 @@ class Classifier:
             self._competing = np.sort(parse_classes(options.classes, self.labels))
             self._masked = np.ones(len(self.labels), bool)
             self._masked[self._competing] = False
+        self._temperature = np.float32(model.temperature or 1.0)
+        self._thresholds = model.thresholds
         index = None if cam.class_ is None else self.labels.index_of(cam.class_)
         self._choice = Choice(index, self._masked)
 
@@ -73,7 +75,7 @@ class Classifier:
         return lambda: self._seen(pending(), second)
 
     def _seen(self, output: Output, second: Second | None) -> list[Seen]:
-        scores = softmax(self._compete(output.logits))
+        scores = softmax(self._compete(output.logits) / self._temperature)
         if output.maps is None or output.classes is None:
             return [Seen(row, None, None) for row in scores]
         seen = [
@@ -109,10 +111,20 @@ class Classifier:
         ranked = best[np.argsort(-scores[best], kind="stable")][:count]
         return tuple(self.score(int(index), float(scores[index])) for index in ranked)
 
-    def shown(self, top: tuple[Score, ...], threshold: float) -> tuple[Score, ...]:
-        """Those of `top` that reach the threshold; "unknown" where none does."""
-        kept = tuple(score for score in top if (score.score or 0.0) >= threshold)
-        return kept if kept or not top else (self.score(UNKNOWN_INDEX, None),)
+    def shown(self, top: tuple[Score, ...], options: ScoreOptions) -> tuple[Score, ...]:
+        """Those of `top` that reach the threshold of the options; "unknown" where none does.
+
+        Without one, and where the model has thresholds of its own, all of `top` when its best class
+        reaches that class's, else "unknown".
+        """
+        kept = tuple(score for score in top if (score.score or 0.0) >= options.threshold)
+        if not top or not options.unknown:
+            return kept
+        if kept and not options.threshold and self._thresholds is not None:
+            best = top[0]
+            is_known = (best.score or 0.0) >= self._thresholds[best.index]
+            return kept if is_known else (self.score(UNKNOWN_INDEX, None),)
+        return kept or (self.score(UNKNOWN_INDEX, None),)
 
     def score(self, index: int, value: float | None) -> Score:
         """One class with its names."""

@@ -124,7 +124,13 @@ class ScoreOptions:
     topk: int | None = option(
         5, "How many classes: N or all.", parse=parse_topk, minimum=0, metavar="N|all"
     )
-    threshold: float = option(0.0, "Show scores from here; below it 未知.", minimum=0, maximum=1)
+    threshold: float = option(
+        0.0, "Show scores from here, below it 未知; 0: from a trained model's own thresholds.",
+        minimum=0, maximum=1,
+    )  # fmt: skip
+    unknown: bool = option(
+        True, "Say 未知 where the scores are too low.", flags=("--unknown/--no-unknown",)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -145,7 +145,7 @@ class Timeline:
         cam, cam_class = self._heat(seen.map, seen.cam_class, time_s)
         topk = self._classifier.top(seen.scores, self._options.topk)
         smoothed = self._classifier.top(self._smoothed(seen.scores, time_s), self._options.topk)
-        shown = self._classifier.shown(smoothed, self._options.threshold)
+        shown = self._classifier.shown(smoothed, self._options)
         return Prediction(topk, shown, crop, cam, cam_class, seen.map is not None)
 
     def window(self, seen: Seen, prediction: Prediction, time_s: float) -> Prediction | None:

@@ -9,7 +9,7 @@ from test_yuv import MATRICES_AND_RANGES, noise, picture_of, rgb_of_picture, yuv
 from vidcam import yuv
 from vidcam.labels import imagenet
 from vidcam.overlays.fonts import FontChain
-from vidcam.overlays.labels import LabelPanel, percent_text, text_size
+from vidcam.overlays.labels import SCORE_WIDTH, LabelPanel, percent_text, text_size
 from vidcam.overlays.text import TextMasks
 from vidcam.types import Frame, Prediction, Rect, Result, Score
 from vidcam.values import LANGUAGES
@@ -241,3 +241,10 @@ def test_the_longest_labels_stay_inside_the_panel(masks, language):
                                              (0.999, "100%"), (1.0, "100%")])  # fmt: skip
 def test_scores_are_whole_percents(score, text):
     assert percent_text(score) == text
+
+
+@pytest.mark.parametrize("size_px", [13, 14, 20, 28, 42, 83])
+def test_a_hundred_percent_is_written_out(masks, size_px):
+    room = round(size_px * SCORE_WIDTH)
+    whole = masks("100%", "", size_px, 100 * size_px)
+    assert np.array_equal(masks("100%", "", size_px, room), whole)

@@ -12,7 +12,7 @@ from vidcam.types import Rect, Result, Score
 # Sizes in units of the text size, which follows the picture's.
 LINES_PER_PICTURE = 26
 SMALLEST_TEXT_PX = 13
-MARGIN, PADDING, BAR, ROW_GAP, SCORE_WIDTH = 0.5, 0.45, 0.14, 0.22, 2.6
+MARGIN, PADDING, BAR, ROW_GAP, SCORE_WIDTH = 0.5, 0.45, 0.14, 0.22, 2.9
 PANEL_WIDTH, WIDTH_PER_LANGUAGE = 6, 8
 WIDEST_SHARE = 0.94
 
@@ -54,6 +54,8 @@ class LabelPanel:
     def draw(self, planes: Planes, result: Result) -> None:
         """As `Overlay`."""
         look, shown = Look.of(result.frame.picture), result.prediction.shown
+        if not shown:
+            return
         if (look, len(shown)) != self._asked:
             self._asked = look, len(shown)
             self._layout = self._lay_out(look.width, look.height, len(shown))

@@ -178,9 +178,9 @@ class Explainer:
     def _scores(self, pixels: Tensor) -> NDArray[np.float32]:
         """Softmax scores (K,), 0 for classes that do not compete."""
         with torch.no_grad():
-            logits = self.net(pixels)[0].float().cpu().numpy()
+            logits = self.net(pixels)[0].float().cpu().numpy() / (self.model.temperature or 1.0)
         logits[self.left_out] = -np.inf
-        return softmax(logits)
+        return softmax(np.asarray(logits, np.float32))
 
     def _score(self, index: int, scores: NDArray[np.float32]) -> Score:
         shown, english = self.labels.shown[index], self.labels.english[index]

@@ -44,7 +44,14 @@ def measure(explainer: Explainer, explanation: Explanation) -> list[Trust]:
         return []
     maps = np.stack([_on_square(explainer, explanation, heatmap) for heatmap in shown])
     pixels = explainer.pixels_of(explanation.square)
-    indices = [heatmap.score.index for heatmap in shown]
+    found = road(
+        explainer.net,
+        pixels,
+        maps,
+        [heatmap.score.index for heatmap in shown],
+        left_out=explainer.left_out,
+        temperature=explainer.model.temperature or 1.0,
+    )
     return [
         Trust(
             explanation.name,
@@ -54,9 +61,7 @@ def measure(explainer: Explainer, explanation: Explanation) -> list[Trust]:
             heatmap.score,
             faithfulness,
         )
-        for heatmap, faithfulness in zip(
-            shown, road(explainer.net, pixels, maps, indices, explainer.left_out), strict=True
-        )
+        for heatmap, faithfulness in zip(shown, found, strict=True)
     ]
 
 
