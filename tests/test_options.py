@@ -26,7 +26,8 @@ from vidcam.values import (
 # The command line of the issue and of CLI.md; a changed default is a changed program.
 DEFAULTS = {
     "model": "efficientnet_lite0", "labels": None, "lang": ("zh",), "classes": None, "roi": None,
-    "topk": 5, "threshold": 0.0, "unknown": True, "smoothing": 0.5, "cam": "gradcam", "cam_every": 1, "layer": None,
+    "topk": 5, "threshold": 0.0, "unknown": True,
+    "smoothing": 0.5, "cam": "gradcam", "cam_every": 1, "layer": None,
     "class_": None, "alpha": 0.5, "colormap": "jet", "cam_raw": False, "fit": None,
     "layout": "overlay", "stride": 1, "device": "auto", "backend": "auto", "precision": "auto",
     "batch": None, "encoder": "libx264", "crf": 20, "preset": "veryfast", "encoder_option": (),
