@@ -4,6 +4,7 @@ import dataclasses
 import resource
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -72,11 +73,15 @@ def full_disk():
     """Files cannot grow beyond so many bytes, which fails in `write` as a full disk does."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 
+    @contextmanager
     def limit(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+        try:
+            yield
+        finally:  # before pytest writes its next dot, which may be to a file too
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
-    yield limit
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    return limit
 
 
 def test_all_that_is_saved_comes_back(checkpoint, tmp_path):
@@ -178,16 +183,16 @@ def test_a_full_disk_keeps_the_checkpoint_from_before(checkpoint, tmp_path, full
     save_checkpoint(path, checkpoint)
     before = path.read_bytes()
     for size in (1, 5000, len(before) // 2, len(before) - 1):
-        full_disk(size)
-        with pytest.raises(OutputError, match=r"best.pt: .*the one from before is kept") as caught:
+        with (
+            full_disk(size),
+            pytest.raises(OutputError, match=r"best.pt: .*the one from before is kept") as caught,
+        ):
             save_checkpoint(path, checkpoint)
         assert caught.value.exit_code == 5
-        full_disk(resource.RLIM_INFINITY)
         assert [file.name for file in tmp_path.iterdir()] == ["best.pt"]
         assert path.read_bytes() == before
     path.unlink()
-    full_disk(5000)
-    with pytest.raises(OutputError) as caught:
+    with full_disk(5000), pytest.raises(OutputError) as caught:
         save_checkpoint(path, checkpoint)
     assert "before" not in str(caught.value) and not list(tmp_path.iterdir())
 
