@@ -176,7 +176,7 @@ def test_cam_every_explains_every_nth_classified_frame(explain, stride, fresh):
 
 def test_without_a_method_nothing_is_explained(session):
     options = replace(session.options, cam="none", max_frames=3)
-    classifier = type(session.classifier)(session.model, session.backend, options)
+    classifier = type(session.classifier)(session.model, session.backend, options, options)
     source = open_source(SMALL, options)
     pipeline = pipeline_of(session, source, options, classifier)
     predictions = [result.prediction for result in given_by(pipeline)]
