@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from vidcam.figures.sheet import Sheet
-from vidcam.figures.style import RULE, SMALL_PX, SOFT, TITLE_PX, Style
+from vidcam.figures.sheet import Sheet, ruled
+from vidcam.figures.style import SMALL_PX, SOFT, TITLE_PX, Style
 from vidcam.types import Rect
 
 MARGIN_PX, HEAD_PX, FOOT_PX, GAP_PX = 28, 92, 44, 36
@@ -99,11 +99,7 @@ def _panel(
     for number, (shares, scores) in enumerate(lines):
         panel.add_line(Line2D(100 * shares, scores, zorder=3, **_look(number)))
     panel.set(xlim=(0, 100), ylim=(0, 1), xticks=range(0, 101, 25), yticks=QUARTERS)
-    panel.set(xticklabels=[], yticklabels=[])
-    panel.tick_params(length=0)
-    panel.grid(color=RULE, linewidth=0.5)
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.spines[["left", "bottom"]].set(color=SOFT, linewidth=0.7)
+    ruled(panel)
     bottom = frame.y + frame.height
     for share in QUARTERS:
         across, up = frame.x + frame.width * share, bottom - frame.height * share

@@ -10,8 +10,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from vidcam.figures.sheet import Sheet, fitted_size, resized
-from vidcam.figures.style import ACCENT, RULE, SMALL_PX, SOFT, TITLE_PX, Style
+from vidcam.figures.sheet import Sheet, fitted_size, resized, ruled
+from vidcam.figures.style import ACCENT, SMALL_PX, SOFT, TITLE_PX, Style
 from vidcam.types import Pixels, Rect
 
 MARGIN_PX, HEAD_PX, FOOT_PX, AXIS_PX, GAP_PX = 28, 92, 48, 64, 36
@@ -124,12 +124,8 @@ def _ticks(
         [tick for tick in MaxNLocator(5).tick_values(0, most) if 0 <= tick <= most]
         for most in reach
     )
-    panel.set(xticks=across, yticks=up, xticklabels=[], yticklabels=[])
-    panel.tick_params(length=0)
-    panel.grid(color=RULE, linewidth=0.5)
-    panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.spines[["left", "bottom"]].set(color=SOFT, linewidth=0.7)
+    panel.set(xticks=across, yticks=up)
+    ruled(panel)
     bottom = frame.y + frame.height
     for tick in across:
         x = frame.x + frame.width * tick / reach[0]

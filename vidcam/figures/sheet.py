@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.transforms import Affine2D, Bbox, TransformedBbox
 from PIL import Image
 
-from vidcam.figures.style import DPI, GROUND, INK, Line, plain_settings
+from vidcam.figures.style import DPI, GROUND, INK, RULE, SOFT, Line, plain_settings
 from vidcam.sinks.partial import write_whole
 from vidcam.types import Pixels, Rect
 
@@ -80,6 +80,16 @@ class Sheet:
             return self.figure.add_axes(
                 (frame.x / width, bottom / height, frame.width / width, frame.height / height)
             )
+
+
+def ruled(panel: Any) -> None:
+    """Give axes their rules at the ticks, below what is drawn, and no numbers of their own."""
+    panel.set(xticklabels=[], yticklabels=[])
+    panel.tick_params(length=0)
+    panel.grid(color=RULE, linewidth=0.5)
+    panel.set_axisbelow(True)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.spines[["left", "bottom"]].set(color=SOFT, linewidth=0.7)
 
 
 def fitted_size(rgb: Pixels, width_px: int, height_px: int) -> tuple[int, int]:

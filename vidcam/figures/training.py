@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from vidcam.figures.sheet import Sheet
-from vidcam.figures.style import ACCENT, RULE, SMALL_PX, SOFT, TITLE_PX, Style
+from vidcam.figures.sheet import Sheet, ruled
+from vidcam.figures.style import ACCENT, SMALL_PX, SOFT, TITLE_PX, Style
 from vidcam.types import Rect
 
 MARGIN_PX, HEAD_PX, FOOT_PX, AXIS_PX, GAP_PX = 28, 116, 52, 56, 40
@@ -135,11 +135,7 @@ def _axis(
         )
     )
     axes.set(xlim=(left, right), ylim=(low, high), xticks=across, yticks=up)
-    axes.set(xticklabels=[], yticklabels=[])
-    axes.tick_params(length=0)
-    axes.grid(color=RULE, linewidth=0.5)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set(color=SOFT, linewidth=0.7)
+    ruled(axes)
     bottom = frame.y + frame.height
     for tick in across:
         x = frame.x + frame.width * (tick - left) / (right - left)

@@ -3,8 +3,8 @@
 from typing import Any
 
 from vidcam.figures.curves import COLORS, DASHES
-from vidcam.figures.sheet import Sheet
-from vidcam.figures.style import INK, RULE, SMALL_PX, SOFT, Style
+from vidcam.figures.sheet import Sheet, ruled
+from vidcam.figures.style import INK, SMALL_PX, SOFT, Style
 from vidcam.types import Rect
 
 QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -18,12 +18,7 @@ def unit_axes(sheet: Sheet, style: Style, frame: Rect, names: tuple[str, str]) -
     """
     panel = sheet.axes(frame)
     panel.set(xlim=(0, 1), ylim=(0, 1), xticks=QUARTERS, yticks=QUARTERS)
-    panel.set(xticklabels=[], yticklabels=[])
-    panel.tick_params(length=0)
-    panel.grid(color=RULE, linewidth=0.5)
-    panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.spines[["left", "bottom"]].set(color=SOFT, linewidth=0.7)
+    ruled(panel)
     bottom = frame.y + frame.height
     for share in QUARTERS:
         text = style.fit(f"{share:g}", size_px=SMALL_PX)
