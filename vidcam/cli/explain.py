@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vidcam.cli.options import options_of, verbosity
+from vidcam.cli.signals import Interrupts, Stop
 from vidcam.cli.tables import named, tables
 from vidcam.errors import SourceError
 from vidcam.pictures.options import ExplainOptions
 
 if TYPE_CHECKING:
     from vidcam.cam.faithfulness import Faithfulness
-    from vidcam.cli.signals import Interrupts
-    from vidcam.figures.outputs import Outputs
+    from vidcam.figures.explanation_folder import ExplanationFolder
     from vidcam.pictures.explanation import Explanation
     from vidcam.pictures.trust import Trust
 
@@ -46,75 +46,70 @@ def command(paths: tuple[str, ...], output: str, overwrite: bool, panels: bool, 
     vidcam explain photos/ -o why/ --cam gradcam --cam scorecam --faithfulness
     """
     options = ExplainOptions(**given)
-    from vidcam.cli.signals import Interrupts
-    from vidcam.figures.outputs import Outputs, Wanted
+    from vidcam.figures.explanation_folder import ExplanationFolder, Wanted
     from vidcam.pictures.inputs import expand
 
     wanted = Wanted(panels, save_map, faithfulness)
     with Interrupts() as interrupts:
         files = expand(paths)
-        outputs = Outputs(files, options, output, wanted, overwrite)
-        return run(outputs, options, quiet, interrupts)
+        folder = ExplanationFolder(files, options, output, wanted, overwrite)
+        return run(folder, options, quiet, interrupts)
 
 
-class Stop:
-    """Ends the run at its next step: an exception out of nowhere may come in a callback of C's,
-    where it is swallowed."""
+class Steps:
+    """Called between the steps of a map: ends the run when it is told to, and says how far a long
+    method is."""
 
-    def __init__(self) -> None:
-        self._error: BaseException | None = None
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
         self._told_s = time.monotonic()
 
-    def stop(self, error: BaseException | None = None) -> None:
-        """End soon, with `error`."""
-        self._error = error
-
-    def check(self, method: str = "", done: int = 0, of: int = 1) -> None:
-        """Raise the error of `stop`, if it was called; say how far a long method is."""
-        if self._error:
-            raise self._error
+    def __call__(self, method: str, done: int, of: int) -> None:
+        self._stop.check()
         if of > 1 and time.monotonic() - self._told_s > TELL_EVERY_S:
             self._told_s = time.monotonic()
             log.info("%s: %d of %d passes", method, done, of)
 
 
-def run(outputs: "Outputs", options: ExplainOptions, quiet: bool, interrupts: "Interrupts") -> int:
+def run(
+    folder: "ExplanationFolder", options: ExplainOptions, quiet: bool, interrupts: Interrupts
+) -> int:
     """Explain every picture; returns the exit code. Raises VidcamError."""
-    if len(outputs.files) == 1:
+    if len(folder.files) == 1:
         from vidcam.pictures.reading import read_picture
 
-        read_picture(outputs.files[0])  # what is wrong with it is said before the model is loaded
+        read_picture(folder.files[0])  # what is wrong with it is said before the model is loaded
     from vidcam.cam.library import SLOW
     from vidcam.pictures.explainer import Explainer
     from vidcam.pictures.targets import counted
 
     explainer, stop = Explainer(options), Stop()
-    explainer.between = stop.check
+    explainer.between = Steps(stop)
     interrupts.watch(stop)
     log.info("%s", explainer.summary)
     if slow := [method for method in options.cam if method in SLOW]:
         log.info("%s: hundreds of passes for each map", ", ".join(slow))
     failed = 0
-    with outputs, tables(quiet, lasting=True) as tell:
-        for path in outputs.files:
+    with folder, tables(quiet, lasting=True) as tell:
+        for path in folder.files:
             stop.check()
             try:
                 explanation = explainer(path)
             except SourceError as error:
-                if len(outputs.files) == 1:
+                if len(folder.files) == 1:
                     raise
                 failed += 1
                 log.error("%s", error)
                 continue
-            measured = outputs.save(path, explanation, explainer)
+            measured = folder.save(path, explanation, explainer)
             tell(lines_of(explanation, measured))
-        if failed == len(outputs.files):
+        if failed == len(folder.files):
             raise SourceError("no picture could be read")
-        found = outputs.finish().items() if len(outputs.files) > 1 else ()
+        found = folder.finish().items() if len(folder.files) > 1 else ()
         tell(f"mean of {count}: {numbers(mean)}  {name}" for name, (count, mean) in found)
-    log.info("%s explained → %s", counted(len(outputs.files) - failed), outputs.folder)
+    log.info("%s explained → %s", counted(len(folder.files) - failed), folder.path)
     if failed:
-        log.error("%d of %s failed", failed, counted(len(outputs.files)))
+        log.error("%d of %s failed", failed, counted(len(folder.files)))
     return 1 if failed else 0
 
 

@@ -15,6 +15,23 @@ class Stoppable(Protocol):
         ...
 
 
+class Stop:
+    """Ends a run of pictures at its next step: an exception out of nowhere may come in a callback
+    of C's, where it is swallowed."""
+
+    def __init__(self) -> None:
+        self._error: BaseException | None = None
+
+    def stop(self, error: BaseException | None = None) -> None:
+        """End soon, with `error`."""
+        self._error = error
+
+    def check(self) -> None:
+        """Raise the error of `stop`, if it was called."""
+        if self._error:
+            raise self._error
+
+
 class Interrupts:
     """Handles both signals while it is entered.
 

@@ -42,7 +42,7 @@ class Wanted:
         return "panels" if self.panels else "explained"
 
 
-class Outputs:
+class ExplanationFolder:
     """The files of one call. Entered before the first picture, left after the last; nothing is
     written before the first picture has been explained."""
 
@@ -50,13 +50,13 @@ class Outputs:
         self,
         files: Sequence[str],
         options: ExplainOptions,
-        folder: str,
+        name: str,
         wanted: Wanted,
         overwrite: bool = False,
     ) -> None:
         """Raises UsageError or OutputError when one of them cannot be written."""
         self.files = list(files)
-        self.folder = output_folder(folder)
+        self.path = output_folder(name)
         self._options = options
         self._wanted = wanted
         self._overwrite = overwrite
@@ -68,7 +68,7 @@ class Outputs:
         self._measured: list[Trust] = []
         check_targets(self._targets(), self.files, overwrite)
 
-    def __enter__(self) -> "Outputs":
+    def __enter__(self) -> "ExplanationFolder":
         return self
 
     def __exit__(
@@ -80,10 +80,10 @@ class Outputs:
         self._stack.__exit__(kind, error, trace)
 
     def _begin(self) -> None:
-        make_folder(self.folder)
+        make_folder(self.path)
         if self._wanted.faithfulness and self._write is None:
-            name = str(self.folder / CSV_NAME)
-            rows = record_file(name, csv_rows, self._overwrite, "utf-8-sig")
+            target = str(self.path / CSV_NAME)
+            rows = record_file(target, csv_rows, self._overwrite, "utf-8-sig")
             self._write = self._stack.enter_context(rows)
 
     def save(self, path: str, explanation: Explanation, explainer: Explainer) -> list[Trust]:
@@ -91,12 +91,12 @@ class Outputs:
         self._begin()
         draw = explanation_panels if self._wanted.panels else explanation_grid
         figure = draw(explanation, explanation.look, self._style)
-        save(figure, self._path(path, f"{self._wanted.figure}.png"), self._overwrite)
+        save(figure, self._target(path, f"{self._wanted.figure}.png"), self._overwrite)
         if self._wanted.maps:
             for heatmap in explanation.heatmaps:
                 layer = heatmap.layer if self._is_one_by_one(heatmap.method) else None
                 name = self._map_names[heatmap.method, heatmap.asked, layer]
-                self._save_map(self._path(path, name), explanation.map_of(heatmap))
+                self._save_map(self._target(path, name), explanation.map_of(heatmap))
         if self._write is None:
             return []
         measured = measure(explainer, explanation)
@@ -106,7 +106,7 @@ class Outputs:
         if not measured:
             return []
         curves = {_name(one, explanation): one.faithfulness for one in measured}
-        self._save_curves(self._path(path, CURVES_NAME), curves, Path(explanation.name).name)
+        self._save_curves(self._target(path, CURVES_NAME), curves, Path(explanation.name).name)
         return measured
 
     def finish(self) -> dict[str, tuple[int, Faithfulness]]:
@@ -115,21 +115,21 @@ class Outputs:
         if found and len(self.files) > 1:
             # Maps without evidence are not measured, so the numbers of maps may differ.
             curves = {f"{name} (n = {count})": mean for name, (count, mean) in found.items()}
-            self._save_curves(self.folder / CURVES_NAME, curves, self.folder.name)
+            self._save_curves(self.path / CURVES_NAME, curves, self.path.name)
         return found
 
     def _targets(self) -> Iterator[Path]:
         for path in self.files:
-            yield self._path(path, f"{self._wanted.figure}.png")
+            yield self._target(path, f"{self._wanted.figure}.png")
             if self._wanted.faithfulness:
-                yield self._path(path, CURVES_NAME)
+                yield self._target(path, CURVES_NAME)
             if self._wanted.maps:
-                yield from (self._path(path, name) for name in self._map_names.values())
+                yield from (self._target(path, name) for name in self._map_names.values())
         if self._wanted.faithfulness:
-            yield from (self.folder / name for name in (CSV_NAME, CURVES_NAME))
+            yield from (self.path / name for name in (CSV_NAME, CURVES_NAME))
 
-    def _path(self, picture: str, end: str) -> Path:
-        return self.folder / f"{self._stems[picture]}-{end}"
+    def _target(self, picture: str, end: str) -> Path:
+        return self.path / f"{self._stems[picture]}-{end}"
 
     def _is_one_by_one(self, method: str) -> bool:
         """Whether a method gives a map for each layer, whose names must tell them apart."""

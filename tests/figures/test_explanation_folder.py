@@ -8,8 +8,8 @@ from cam import oracle
 from PIL import Image
 
 from vidcam.errors import UsageError
-from vidcam.figures import outputs as module
-from vidcam.figures.outputs import Outputs, Wanted
+from vidcam.figures import explanation_folder as module
+from vidcam.figures.explanation_folder import ExplanationFolder, Wanted
 from vidcam.pictures.explainer import Explainer
 from vidcam.pictures.explanation import Explanation, Heatmap
 from vidcam.pictures.options import ExplainOptions
@@ -29,7 +29,8 @@ def heatmap(method="gradcam", asked="top1", layer="bn2", score=CAT):
 
 def outputs(folder, *files, wanted=None, overwrite=False, **options):
     wanted = wanted or Wanted(maps=True)
-    return Outputs(files or ("a.png",), ExplainOptions(**options), str(folder), wanted, overwrite)
+    named = files or ("a.png",)
+    return ExplanationFolder(named, ExplainOptions(**options), str(folder), wanted, overwrite)
 
 
 def names(folder):
