@@ -25,6 +25,29 @@ def readme_commands(page: Path) -> list[str]:
     return [line.split(" #")[0].strip() for line in lines if line.startswith("vidcam ")]
 
 
+def flowers(folder: Path) -> Path:
+    """Two classes of eight pictures each."""
+    for number in range(16):
+        label, colour = ("玫瑰", "red") if number % 2 else ("tulip", "blue")
+        (folder / label).mkdir(parents=True, exist_ok=True)
+        noise = Image.effect_noise((96, 96), 80)
+        flower = Image.merge("RGB", [noise] * 3)
+        flower.paste(colour, (16, 16, 64, 48 + number))
+        flower.save(folder / label / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def own_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `vidcam train flowers/ -o run` leaves."""
+    from vidcam.training.run import Place, train
+    from vidcam.training.train_options import TrainOptions
+
+    folder = tmp_path_factory.mktemp("own")
+    options = TrainOptions(imgsz=64, fit="crop")
+    return train(str(flowers(folder / "flowers")), Place(folder / "run"), options).folder.path
+
+
 @pytest.fixture
 def workplace(tmp_path: Path, cat_clip: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder like the reader's: clip.mp4, videos/, explained/, each short."""
@@ -45,13 +68,7 @@ def workplace(tmp_path: Path, cat_clip: Path, monkeypatch: pytest.MonkeyPatch) -
         for label, left in (("tabby cat", 0), ("espresso", 480)):
             (tmp_path / "photos" / label).mkdir(parents=True)
             pair.crop((left, 0, left + 480, 480)).save(tmp_path / "photos" / label / "a.jpg")
-    for number in range(16):
-        label, colour = ("玫瑰", "red") if number % 2 else ("tulip", "blue")
-        (tmp_path / "flowers" / label).mkdir(parents=True, exist_ok=True)
-        noise = Image.effect_noise((96, 96), 80)
-        flower = Image.merge("RGB", [noise] * 3)
-        flower.paste(colour, (16, 16, 64, 48 + number))
-        flower.save(tmp_path / "flowers" / label / f"{number}.png")
+    flowers(tmp_path / "flowers")
     (tmp_path / "sample_media").symlink_to(ROOT / "sample_media")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -75,13 +92,18 @@ COMMANDS = [
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_of_the_readme_runs(
-    command: str, workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
+    command: str, workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture,
+    request: pytest.FixtureRequest,
+) -> None:  # fmt: skip
     from vidcam.cli import main
 
     words = shlex.split(command)
     if words[1] == "live":
         words = as_run_here(words)
+    if re.search(r"--model run|eval run", command):
+        (workplace / "run").symlink_to(request.getfixturevalue("own_run"))
+    if "--model run" in command:
+        words += ["--backend", "torch"]  # to prepare it for OpenVINO takes a quarter of a minute
     monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(SystemExit) as end:
         main()
