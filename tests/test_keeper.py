@@ -13,7 +13,7 @@ from live_sources import Ticking, lost
 
 from vidcam.channel import Closed
 from vidcam.errors import SourceError, UsageError
-from vidcam.keeper import LONGEST_PAUSE_S, Keeper, Patience, pause_s
+from vidcam.keeper import Keeper, Patience
 from vidcam.stats import SourceStats
 from vidcam.types import Changed, Frame, Lost
 
@@ -183,14 +183,6 @@ def test_it_ends_when_nobody_wants_its_frames():
 def test_two_cameras_of_one_name_are_told_apart():
     kept = Kept(frames(1, ends=True, name="camera")).go()
     assert {item.source for item in kept.items} == {"door"}
-
-
-def test_pauses_grow_and_differ_and_stay_in_bounds():
-    pauses = [[pause_s(n) for _ in range(50)] for n in range(1, 15)]
-    assert all(0.5 <= pause <= LONGEST_PAUSE_S for row in pauses for pause in row)
-    means = [sum(row) / 50 for row in pauses]
-    assert means[0] < 0.7 and 1.5 < means[2] < 2.5 and means[-1] > 20
-    assert len(set(pauses[3])) > 10
 
 
 def test_the_last_frame_that_is_asked_for_ends_it_at_once():

@@ -6,7 +6,6 @@ later is thrown away.
 """
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import av
 from vidcam.channel import Closed
 from vidcam.errors import SourceError, SourceLost
 from vidcam.feed import Accept, Timed
+from vidcam.pauses import GOOD_AFTER_S, pause_s
 from vidcam.sources import Item, LiveSource
 from vidcam.sources.causes import NOT_FOUND, UNPLUGGED, cause_of
 from vidcam.stats import SourceStats
@@ -24,9 +24,6 @@ from vidcam.types import Changed, Frame, Lost, StreamInfo
 
 log = logging.getLogger("vidcam")
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
-# A connection that lasted so long was a good one: the pauses begin anew.
-GOOD_AFTER_S = 5.0
 # FFmpeg has time-outs of its own; it is left behind when they do not help.
 GRACE_S = 1.0
 STEP_S = 0.1
@@ -267,12 +264,6 @@ class Connection:
         if self._abandoned.is_set():
             raise Closed
         self.take(self, item)
-
-
-def pause_s(tries: int) -> float:
-    """The pause before try `tries` + 1: it doubles, and differs a little each time."""
-    pause = FIRST_PAUSE_S * 2.0 ** min(tries - 1, 10)
-    return min(LONGEST_PAUSE_S, max(FIRST_PAUSE_S, pause * random.uniform(0.75, 1.25)))
 
 
 def _without_name(failure: BaseException, stats: SourceStats) -> str:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import random
 import subprocess
 import sys
 import threading
@@ -12,15 +11,13 @@ from typing import IO
 
 import vidcam
 from vidcam.errors import redact
+from vidcam.pauses import GOOD_AFTER_S, pause_s
 from vidcam.sinks.push import OPENED, PASSED, Job
 from vidcam.sinks.queue import PacketQueue
 from vidcam.sinks.target import Target
 
 log = logging.getLogger("vidcam")
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
-# A connection that lasted so long was a good one: the pauses begin anew.
-GOOD_AFTER_S = 5.0
 STEP_S = 0.1
 # The end of a stream that flows takes some hundredths of a second; one that stalls has none.
 END_S, STALLED_END_S, STALLED_AFTER_S = 0.8, 0.1, 0.5
@@ -217,9 +214,3 @@ class Link:
 
     def _is_over(self, job: Job) -> bool:
         return self._is_closing or self._job is not job
-
-
-def pause_s(tries: int) -> float:
-    """The pause before try `tries` + 1: it doubles, and differs a little each time."""
-    pause = FIRST_PAUSE_S * 2.0 ** min(tries - 1, 10)
-    return min(LONGEST_PAUSE_S, pause * random.uniform(1, 1.5))
