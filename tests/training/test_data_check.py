@@ -1,6 +1,7 @@
 """What is found wrong with a data set."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -54,6 +55,27 @@ def test_files_that_are_no_pictures(clean):
     assert "damaged or cut off" in details["train/a/cut.png"]
     assert details["train/b/tiny.bmp.jpg"] == "is BMP"
     assert details["train/b/thin.jpg"] == "79x200"
+
+
+def test_what_cannot_be_opened_is_named_and_stays(clean, monkeypatch):
+    (clean / "train/a/lost.jpg").symlink_to("nowhere")
+    os.mkfifo(clean / "train/b/pipe.png")
+    (clean / "train/b/phone.heic").write_bytes(b"0")
+    opened = open
+
+    def refusing(path, *rest, **options):
+        if str(path).endswith("train/a/1.png"):
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *rest, **options)
+
+    monkeypatch.setattr("builtins.open", refusing)
+    assert found(clean) == [
+        ("refused", "train/a/1.png", "permission denied"),
+        ("refused", "train/a/lost.jpg", "a link that leads nowhere"),
+        ("refused", "train/b/pipe.png", "is no file"),
+        ("not a picture", "train/b/phone.heic", "HEIC: convert it to JPEG"),
+    ]
+    assert plan(check(clean)) == []
 
 
 def test_a_phone_s_jpeg_of_several_pictures_has_the_right_name(clean):

@@ -14,7 +14,7 @@ from vidcam.training import placing
 from vidcam.training.dataset import find_dataset
 from vidcam.training.options import SplitOptions
 from vidcam.training.placing import place
-from vidcam.training.split import divide
+from vidcam.training.split import divide, lacking_lines
 
 
 def divided(folder, **options):
@@ -94,7 +94,9 @@ def test_large_groups_leave_something_for_each_part(tmp_path):
             path = tmp_path / "set" / "a" / f"{group}-{n}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             picture(group, (96 + n, 96)).save(path)
-    assert divided(tmp_path / "set").counts() == {"a": [5, 5]}
+    split = divided(tmp_path / "set", val=0.2)
+    assert split.counts() == {"a": [5, 0, 5]}
+    assert [line.partition(":")[0] for line in lacking_lines(split)] == ["val has nothing of a"]
 
 
 def test_files_that_hold_no_picture_are_left_out_and_said(source):

@@ -10,7 +10,7 @@ from drawn_set import files_of, fill, picture
 from vidcam.errors import OutputError, UsageError
 from vidcam.training import quarantine
 from vidcam.training.check import check
-from vidcam.training.quarantine import move, plan, quarantine_of, remaining, restore
+from vidcam.training.quarantine import Move, move, plan, quarantine_of, remaining, restore
 
 CLEAN = [f"{part}/{name}/{n}.png" for part in ("train", "test") for name in "ab" for n in "12"]
 
@@ -73,6 +73,20 @@ def test_what_is_in_test_stays_and_what_leaks_into_train_goes(clean):
     assert {one.path: one.reason.partition(":")[0] for one in plan(check(clean))} == {
         "train/a/x.png": "leak", "train/a/y.png": "leak", "test/a/z.png": "duplicate",
     }  # fmt: skip
+
+
+def test_what_links_show_twice_stays_and_remains(clean, tmp_path):
+    (clean / "val").symlink_to("train")
+    fill(tmp_path / "far", ["c/1.png", "c/2.png"], 90)
+    (tmp_path / "far/c/zero.png").touch()
+    (clean / "train/c").symlink_to(tmp_path / "far/c")
+    shutil.copy(clean / "train/a/1.png", clean / "train/a/again.png")
+    report = check(clean)
+    assert {one.kind for one in report.findings} == {"missing class", "empty file", "leak"}
+    moves = plan(report)
+    assert [one.path for one in moves] == ["train/a/again.png"]
+    assert move(clean, moves, quarantine_of(clean)) == 1
+    assert remaining(report, moves) == list(report.findings)
 
 
 def test_a_second_fix_adds_to_the_manifest(clean):
@@ -143,13 +157,23 @@ def test_a_full_disk_loses_nothing(bad, monkeypatch):
     assert files_of(bad) == before
 
 
+def test_a_set_that_cannot_be_written_is_named(bad, monkeypatch):
+    def refuse(path, **_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    moves = plan(check(bad))
+    with monkeypatch.context() as patch:
+        patch.setattr(quarantine.Path, "unlink", refuse)
+        with pytest.raises(OutputError, match=f"^{bad}/{MOVED[0]}: permission denied; 0 files"):
+            move(bad, moves, quarantine_of(bad))
+
+
 def test_what_a_link_brings_in_from_elsewhere_stays(clean, tmp_path):
     fill(tmp_path / "elsewhere", ["1.png"], 90)
     (tmp_path / "elsewhere/zero.jpg").touch()
     (clean / "train/a/more").symlink_to(tmp_path / "elsewhere")
-    moves = plan(check(clean))
-    assert [one.path for one in moves] == ["train/a/more/zero.jpg"]
-    assert move(clean, moves, quarantine_of(clean)) == 0
+    assert plan(check(clean)) == []
+    assert move(clean, [Move("train/a/more/zero.jpg", "")], quarantine_of(clean)) == 0
     assert (tmp_path / "elsewhere/zero.jpg").exists()
 
 

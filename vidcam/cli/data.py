@@ -146,14 +146,14 @@ def split_command(source: str, output: str, overwrite: bool, quiet: bool, **give
     from vidcam.cli.signals import Interrupts
     from vidcam.training.dataset import find_dataset
     from vidcam.training.placing import check_place, place
-    from vidcam.training.split import divide, left_out_lines
+    from vidcam.training.split import divide, lacking_lines, left_out_lines
 
     with Interrupts():
         target = Path(output)
         dataset = find_dataset(source)
         check_place(source, target, overwrite)
         split = divide(dataset, options, progress(quiet, "looking for duplicates"))
-        for line in left_out_lines(split):
+        for line in (*left_out_lines(split), *lacking_lines(split)):
             log.warning("%s", line)
         placement = place(split, source, target, overwrite)
         counts = split.counts()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from vidcam.pictures.inputs import LEFTOVERS, natural, readable
+from vidcam.pictures.reading import HEIF_SUFFIXES
 from vidcam.training.cores import Progress, on_all_cores, silent
 from vidcam.training.dataset import Dataset, find_dataset, is_picture
 from vidcam.training.duplicates import exact_groups, near_groups
@@ -21,6 +22,7 @@ MOST_IMBALANCE = 3.0
 KINDS = {
     "unreadable": "damaged, cut off, or no picture",
     "empty file": "zero bytes",
+    "refused": "the system does not let it be read",
     "wrong extension": "the name says another format",
     "stray": "left by a system or a notebook",
     "not a picture": "another file in a class folder",
@@ -110,10 +112,8 @@ def check(folder: str | os.PathLike[str], progress: Progress = silent) -> Report
 def _faults(dataset: Dataset, examined: Sequence[Examined]) -> Iterator[Finding]:
     for sample, one in zip(dataset.samples, examined, strict=True):
         name = (dataset.relative(sample.path),)
-        if one.is_empty:
-            yield Finding("empty file", name)
-        elif one.fault:
-            yield Finding("unreadable", name, one.fault)
+        if one.fault:
+            yield Finding(one.kind, name, "" if one.kind == "empty file" else one.fault)
         else:
             if one.really:
                 yield Finding("wrong extension", name, f"is {one.really}")
@@ -136,10 +136,20 @@ def _strays(dataset: Dataset) -> Iterator[Finding]:
             path = os.path.join(folder, name)
             if name.startswith("._") or name.casefold() in STRAY_FILES:
                 yield Finding("stray", (dataset.relative(path),))
-            elif not is_top and not name.startswith(".") and not is_picture(name):
-                real = real_format(path)
-                kind = "wrong extension" if real else "not a picture"
-                yield Finding(kind, (dataset.relative(path),), f"is {real}" if real else "")
+            elif not is_top and not name.startswith("."):
+                yield from _other(path, dataset.relative(path))
+
+
+def _other(path: str, name: str) -> Iterator[Finding]:
+    """What is wrong with a file of a class folder that is not among the pictures."""
+    if not os.path.isfile(path):
+        reason = "a link that leads nowhere" if os.path.islink(path) else "is no file"
+        yield Finding("refused", (name,), reason)
+    elif not is_picture(name):
+        real = real_format(path)
+        is_heif = os.path.splitext(name)[1].lower() in HEIF_SUFFIXES
+        detail = f"is {real}" if real else "HEIC: convert it to JPEG" if is_heif else ""
+        yield Finding("wrong extension" if real else "not a picture", (name,), detail)
 
 
 def _layout(dataset: Dataset) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ BLANK: Thumbnails = np.full((THUMBNAIL_PX, THUMBNAIL_PX, 3), 128, np.uint8)
 class Examined:
     """One picture file. `fault` says why it cannot be read; then only the digest is known.
 
+    `kind` is that fault's name in `check.KINDS`.
     `size` is (width, height), `thumbnail` (32, 32, 3) uint8 YCbCr, `really` the format of a file
     whose suffix says another one.
     """
@@ -29,7 +30,7 @@ class Examined:
     size: tuple[int, int] = (0, 0)
     thumbnail: Thumbnails = field(default_factory=lambda: BLANK)
     fault: str = ""
-    is_empty: bool = False
+    kind: str = ""
     really: str = ""
 
 
@@ -51,14 +52,15 @@ def _examined(path: str, side_px: int | None) -> Examined:
         with open(path, "rb") as file:
             data = file.read()
     except OSError as error:
-        return Examined(b"unread:" + os.fsencode(path), fault=system_reason(error))
+        return Examined(b"unread:" + os.fsencode(path), fault=system_reason(error), kind="refused")
     content = digest(data)
     if not data:
-        return Examined(content, fault="is empty", is_empty=True)
+        return Examined(content, fault="is empty", kind="empty file")
     try:
         picture = read_picture(path, side_px)
     except SourceError as error:
-        return Examined(content, fault=str(error).removeprefix(f"{readable(path)}: "))
+        fault = str(error).removeprefix(f"{readable(path)}: ")
+        return Examined(content, fault=fault, kind="unreadable")
     return Examined(content, picture.size, thumbnail(picture), really=_really(path, data))
 
 

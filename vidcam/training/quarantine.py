@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vidcam.errors import OutputError, UsageError, system_reason
+from vidcam.pictures.inputs import readable
 from vidcam.training.check import Finding, Report
 from vidcam.training.dataset import TEST, TRAIN, VAL
 from vidcam.training.twin import prune, twin
@@ -31,7 +32,7 @@ def plan(report: Report) -> list[Move]:
 
     Of several equal files one stays: in the test part if it is there, else in the validation part,
     else the first. Equal files under two labels all stay, as nobody knows which label is right,
-    and so does all that only looks alike.
+    and so does all that only looks alike, and what is reached only through a link to a folder.
     """
     moves = [
         Move(finding.paths[0].rstrip("/"), ": ".join(filter(None, (kind, finding.detail))))
@@ -49,12 +50,24 @@ def plan(report: Report) -> list[Move]:
         if len({of_path[path] for path in finding.paths}) > 1:
             continue
         stays = min(finding.paths, key=lambda path: _rank(part_of[path]))
+        place = _place(report, stays)
         for path in finding.paths:
-            if path != stays:
+            if _place(report, path) != place:  # one file may be there twice through a link
                 leaks = part_of[path] != part_of[stays]
                 reason = f"{'leak' if leaks else 'duplicate'}: the same as {stays}"
                 moves.append(Move(path, reason))
-    return moves
+    top = Path(report.dataset.folder).resolve()
+    return [one for one in moves if _is_own(top, top / one.path)]
+
+
+def _place(report: Report, path: str) -> Path:
+    whole = Path(report.dataset.folder, path)
+    return whole.parent.resolve() / whole.name
+
+
+def _is_own(top: Path, path: Path) -> bool:
+    """Whether no link to a folder lies on the way to a path from `top`, which is resolved."""
+    return path.parent.is_relative_to(top) and path.parent.resolve() == path.parent
 
 
 def remaining(report: Report, moves: Sequence[Move]) -> list[Finding]:
@@ -112,7 +125,8 @@ def move(folder: str | os.PathLike[str], moves: Sequence[Move], target: Path) ->
                     done += 1
                 prune(top / one.path)
     except OSError as error:
-        raise OutputError(f"{target}: {system_reason(error)}; {done} files were moved") from error
+        where = readable(error.filename or target)  # it may be the data set that is read-only
+        raise OutputError(f"{where}: {system_reason(error)}; {done} files were moved") from error
     return done
 
 
@@ -197,7 +211,7 @@ def _rows(manifest: Path) -> list[dict[str, str]]:
 def _files_of(top: Path, inside: str) -> Iterator[Path]:
     """The files that a move means; nothing that a link brings in from elsewhere."""
     path = top / inside
-    if not path.parent.resolve().is_relative_to(top) or path.parent.resolve() != path.parent:
+    if not _is_own(top, path):
         return
     if path.is_dir() and not path.is_symlink():
         for folder, _, names in os.walk(path):

@@ -1,7 +1,6 @@
 """A data set divided into train, val and test beside its source: `vidcam data split`."""
 
 import hashlib
-import logging
 import os
 import random
 from collections.abc import Sequence
@@ -17,7 +16,8 @@ from vidcam.training.duplicates import exact_groups, near_groups
 from vidcam.training.examine import Examined, glance
 from vidcam.training.options import SplitOptions
 
-log = logging.getLogger("vidcam")
+# A warning names so many classes.
+MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -171,15 +171,19 @@ def _fill(chosen: list[str], labels: list[list[int]], parts: list[str], classes:
             of_class[label].append(position)
     wished = [parts[0], parts[-1], *parts[1:-1]]
     for positions in of_class:
-        for name in wished[: len(positions)]:
+        due = wished[: len(positions)]
+        for name in due:
             if any(chosen[position] == name for position in positions):
                 continue
-            # The smallest group of one class whose going leaves something where it was.
+            # The smallest group of one class whose going leaves something where that is due.
             movable = [
                 position
                 for position in positions
                 if len(set(labels[position])) == 1
-                and sum(chosen[other] == chosen[position] for other in positions) > 1
+                and (
+                    chosen[position] not in due
+                    or sum(chosen[other] == chosen[position] for other in positions) > 1
+                )
             ]
             if movable:
                 chosen[min(movable, key=lambda position: len(labels[position]))] = name
@@ -201,6 +205,20 @@ def _places(dataset: Dataset, parts: Sequence[tuple[int, str]]) -> list[Placed]:
         name = dataset.classes[sample.label]
         placed.append(Placed(dataset.relative(sample.path), place, part, name))
     return placed
+
+
+def lacking_lines(split: Split) -> list[str]:
+    """One line for each part that has nothing of some class."""
+    lines = []
+    for number, part in enumerate(split.parts):
+        names = [readable(name) for name, each in split.counts().items() if not each[number]]
+        if names:
+            more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+            lines.append(
+                f"{part} has nothing of {', '.join(names[:MOST_NAMED])}{more}: "
+                "the pictures are too few, or too much alike to be on two sides"
+            )
+    return lines
 
 
 def left_out_lines(split: Split) -> list[str]:
