@@ -98,6 +98,11 @@ def test_what_is_there_is_replaced_when_that_is_asked_for(evaluate, network, pic
     code, out, err = evaluate(network, "in", "-o", "out")
     assert (code, out) == (2, "") and "exists already; -y replaces it" in err
     assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == before
+    Path("out/confusion.partial.png").mkdir()
+    assert evaluate(network, "in", "-o", "out", "-y")[0] == 5
+    # What is half replaced has no numbers that would speak for it.
+    assert not Path("out/metrics.json").exists() and Path("out/report.html").exists()
+    Path("out/confusion.partial.png").rmdir()
     # With two pictures there is no map: the one of the run before does not stay behind.
     for path in sorted(pictures.rglob("*.jpg"))[2:]:
         path.unlink()
@@ -110,7 +115,7 @@ def test_broken_pictures_are_named_and_the_rest_goes_on(evaluate, network, pictu
     code, out, err = evaluate(network, "in", "-o", "out")
     assert code == 1 and "top-1" in out
     first, last = complaints(err)
-    assert "in/红/0.jpg" in first and last == "vidcam: 1 pictures could not be read"
+    assert "in/红/0.jpg" in first and last == "vidcam: 1 picture could not be read"
     told = json.loads(Path("out/metrics.json").read_text("utf-8"))
     assert (told["n"], told["unread"]) == (14, 1)
     assert "in/红/0.jpg" in Path("out/report.html").read_text("utf-8")

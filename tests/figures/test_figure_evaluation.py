@@ -72,6 +72,8 @@ def test_curves_have_a_line_for_the_mean_and_up_to_twelve_classes(style, drawn, 
     rgb = drawn(figure)
     pr, roc = figure.axes
     assert len(pr.lines) == 1 + min(12, classes)
+    # A precision holds down to the recall before: so the lines enclose the AP.
+    assert {line.get_drawstyle() for line in pr.lines[1:]} == {"steps-post"}
     assert len(roc.lines) == 1 + (1 + min(12, classes) if classes > 1 else 0)
     assert dark(rgb) > 500 and not said
     if classes == 40:

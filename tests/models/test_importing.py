@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from cam import oracle
+from safetensors.torch import save_file
 from torchvision import models
 
 from vidcam.errors import UnknownName, UsageError
@@ -168,7 +169,7 @@ def test_the_tensor_that_does_not_fit_is_named(net, refused, change, says):
 @pytest.mark.parametrize(
     ("true", "claimed"),
     [
-        ("resnet18", "resnet34"), ("shufflenet_v2_x0_5", "resnet18"), ("alexnet", "cnn7"),
+        ("resnet18", "resnet34"), ("shufflenet_v2_x0_5", "resnet18"), ("squeezenet1_1", "cnn7"),
         ("efficientnet_lite0", "efficientnet_b0"), ("simplecnn", "cnn7"),
     ],
 )  # fmt: skip
@@ -183,25 +184,38 @@ def test_the_size_that_a_notebooks_network_was_made_for_is_named(refused):
     assert "fc1.weight is 512x18432, cnn7 has 512x8192" in message and "--imgsz 96" in message
 
 
-def test_a_pickled_model_is_refused_with_the_line_that_re_saves_it(net, refused, tmp_path):
-    message = refused(net)
-    line = message.partition("trust it: ")[2]
-    assert "may run code" in message and line.endswith('weights-state.pth")')
-    exec(line, {"torch": torch})
-    checkpoint, _ = import_weights(
-        tmp_path / "weights-state.pth", ImportOptions(arch="resnet18", labels=LABELS)
-    )
+@pytest.mark.parametrize("form", ["zip", "old", "pickle"])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda net: net,
+        lambda net: {"args": {"model": "resnet"}, "model": net},
+        lambda net: {"state_dict": net.state_dict(), "acc": np.float64(0.9)},
+        lambda net: {"acc": np.float64(0.9), "model_state_dict": dict(net.state_dict())},
+    ],
+    ids=["whole", "whole in a dict", "numbers of numpy", "another place"],
+)
+def test_a_pickle_is_refused_with_the_line_that_re_saves_it(net, tmp_path, wrap, form):
+    path, chosen = tmp_path / 'a "b".pth', ImportOptions(arch="resnet18", labels=LABELS)
+    if form == "pickle":
+        path.write_bytes(pickle.dumps(wrap(net)))
+    else:
+        torch.save(wrap(net), path, _use_new_zipfile_serialization=form == "zip")
+    with pytest.raises(UsageError, match="may run code") as caught:
+        import_weights(path, chosen)
+    exec(str(caught.value).partition("trust it: ")[2], {})
+    checkpoint, _ = import_weights(tmp_path / 'a "b"-state.pth', chosen)
     same_scores(checkpoint, net)
 
 
-def test_numbers_of_numpy_beside_the_weights_get_a_line_of_their_own(net, refused, tmp_path):
-    message = refused({"state_dict": net.state_dict(), "acc": np.float64(0.9)})
-    line = message.partition("trust it: ")[2]
-    exec(line, {"torch": torch})
-    assert torch.load(tmp_path / "weights-state.pth", weights_only=True)["fc.weight"].shape == (
-        3,
-        512,
-    )
+@pytest.mark.parametrize("name", ["w.safetensors", "w.bin"])
+def test_safetensors_are_read(net, tmp_path, name):
+    path, chosen = tmp_path / name, ImportOptions(arch="resnet18", labels=LABELS)
+    save_file(net.state_dict(), path)
+    same_scores(import_weights(path, chosen)[0], net)
+    path.write_bytes(path.read_bytes()[:90_000])
+    with pytest.raises(UsageError, match="is damaged"):
+        import_weights(path, chosen)
 
 
 @pytest.mark.parametrize("payload", [{}, [1], {"state_dict": {}}, torch.ones(2), {"epoch": 3}])
@@ -268,6 +282,7 @@ def test_the_notebooks_pickled_mapping_is_refused_with_its_line(tmp_path, monkey
         ("empty.txt", b"", "names no class"),
         ("bad.txt", b"\xff\xfe\x00", "UTF-8"),
         ("bad.json", b"{", "is no JSON"),
+        ("nested.json", b"[" * 99_999, "is no JSON"),
         ("odd.json", b'{"0": "a", "2": "b"}', "map each index"),
         ("deep.json", b'{"a": [1]}', "map each index"),
         ("number.json", b"3", "map each index"),

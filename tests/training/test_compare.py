@@ -111,9 +111,9 @@ def test_what_is_no_run_is_refused(tmp_path):
 
 def test_odd_values_in_a_file_are_passed_over(tmp_path):
     odd = metrics(0.5, {}, macro=[1], ece=None, n=True)
-    odd["per_class"] = {"a": {"f1": "high"}, "b": 3, "c": {"f1": 0.5}}
+    odd["per_class"] = {"a": {"f1": "high"}, "b": 3, "\ud800c": {"f1": 0.5, "n": 10**400}}
     path = tmp_path / "odd.json"
     path.write_text(json.dumps(odd))
     (run,) = read_runs([str(path)])
     assert run.totals == {"top1": 0.5, "top5": 1.0}
-    assert [one.class_name for one in lines([run])] == ["", "", "c"]
+    assert [one.class_name for one in lines([run], OF_CLASS)] == ["", "", "?c"]

@@ -182,10 +182,16 @@ def test_classes_that_the_model_lacks_are_left_out_and_counted(checkpoint, folde
     assert told["unknown"] is None and set(told["per_class"]) == set(COLOURS)
     tops = found.answers.logits.argmax(1)
     assert told["top1"] == np.mean(tops == found.answers.labels) and told["top5"] == 1.0
+    part = shutil.copytree(folder / "pink", folder.parent / "divided" / "test" / "pink")
+    shutil.copytree(folder, part.parents[1] / "train")
+    with pytest.raises(UsageError, match=r"part test has no picture of .*: it has pink"):
+        evaluated(checkpoint, part.parents[1])
     assert evaluated(checkpoint, folder, False, classes="red,blue").as_record()["left_out"] == 8
 
 
-def test_the_thresholds_go_into_the_checkpoint_and_change_no_metric(tmp_path, folder):
+def test_the_thresholds_go_into_the_checkpoint_and_the_scores_have_its_temperature(
+    tmp_path, folder
+):
     path = small_checkpoint(tmp_path, COLOURS, metrics={"val_top1": 0.5}, layer="features.12")
     for part in ("val", "test"):
         shutil.copytree(folder, tmp_path / "set" / part)
@@ -202,6 +208,12 @@ def test_the_thresholds_go_into_the_checkpoint_and_change_no_metric(tmp_path, fo
     assert found.as_record()["top1"] == plain.as_record()["top1"] and plain.said is None
     again = evaluated(path, tmp_path / "set", False)  # what is stored is used from now on
     assert again.said == found.said
+    assert np.allclose(found.answers.logits, plain.answers.logits / after.temperature)
+    assert again.as_record() == found.as_record()
+    image = ImageOptions(model=str(path), fit="crop", backend="torch", device="cpu")
+    (seen,) = Predictor(image)([again.answers.paths[0]])
+    top = softmax(again.answers.logits[0]).max()
+    assert seen.prediction.topk[0].score == pytest.approx(top, abs=1e-5)
 
 
 def test_the_worst_and_the_most_confused_are_found_and_explained(checkpoint, folder):

@@ -67,6 +67,7 @@ def test_the_curves_enclose_the_areas():
     mean = mean_curves(curves)
     assert mean.ap == pytest.approx(metrics.macro["ap"])
     assert np.trapezoid(mean.roc[1], mean.roc[0]) == pytest.approx(mean.auc, abs=0.01)
+    assert mean.pr[1].mean() == pytest.approx(mean.ap, abs=0.005)
     assert len(np.unique(mean.pr[0])) == len(mean.pr[0]) and mean.pr[1].max() <= 1
 
 

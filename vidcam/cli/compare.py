@@ -9,6 +9,7 @@ import click
 
 from vidcam.cli.data import table
 from vidcam.cli.options import verbosity
+from vidcam.cli.tables import tables
 from vidcam.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ def command(runs: tuple[str, ...], output: tuple[str, ...], overwrite: bool, qui
         for sentence in warnings(measured):
             log.warning("%s", sentence)
         _write(measured, output, overwrite)
-        if not quiet:
-            click.echo("\n".join(_table(measured)))
+        with tables(quiet, lasting=bool(output)) as tell:
+            tell(_table(measured))
     return 0
 
 

@@ -8,6 +8,7 @@ import click
 
 from vidcam.cli.data import progress, table
 from vidcam.cli.options import options_of, verbosity
+from vidcam.cli.tables import tables
 from vidcam.training.eval_options import EvalOptions
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def command(folder: str, output: str | None, overwrite: bool, quiet: bool, **giv
     """
     options = EvalOptions(**given)
     from vidcam.cli.signals import Interrupts
+    from vidcam.pictures.targets import counted
     from vidcam.training.dataset import find_dataset
     from vidcam.training.eval_sides import check_outside, choose_sides
 
@@ -71,14 +73,14 @@ def command(folder: str, output: str | None, overwrite: bool, quiet: bool, **giv
 
             writer.write(evaluated, Style(options.font))
         wall_s = time.perf_counter() - start_s
-        if not quiet:
-            click.echo("\n".join(lines_of(evaluated)))
+        with tables(quiet, lasting=writer is not None) as tell:
+            tell(lines_of(evaluated))
         for reason in evaluated.unread:
             log.error("%s", reason)
-        pictures = f"{evaluated.metrics.n} pictures in {wall_s:.1f} s"
+        pictures = f"{counted(evaluated.metrics.n)} in {wall_s:.1f} s"
         log.info("%s%s", pictures, f" → {writer.folder}" if writer else "")
     if evaluated.unread:
-        log.error("%d pictures could not be read", len(evaluated.unread))
+        log.error("%s could not be read", counted(len(evaluated.unread)))
     return 1 if evaluated.unread else 0
 
 

@@ -11,9 +11,10 @@ from vidcam.figures.unit_axes import unit_axes
 from vidcam.training.metrics import Calibration
 from vidcam.types import Rect
 
-MARGIN_PX, HEAD_PX, FOOT_PX, AXIS_PX, GAP_PX = 28, 84, 48, 40, 48
+MARGIN_PX, HEAD_PX, FOOT_PX, AXIS_PX, GAP_PX = 28, 96, 48, 40, 48
 PANEL_PX = 400
 OVERSURE = "#d55e00"
+COLOURS_SAY = "orange: surer than right; pale blue: more often right than sure; the line: honest"
 
 
 def calibration_diagram(calibration: Calibration, style: Style) -> Figure:
@@ -28,6 +29,8 @@ def calibration_diagram(calibration: Calibration, style: Style) -> Figure:
     title = f"Calibration: the scores are {100 * calibration.ece:.1f} % from the truth (ECE)"
     room = sheet.width_px - 2 * MARGIN_PX
     sheet.text(MARGIN_PX, MARGIN_PX + TITLE_PX, style.fit(title, size_px=TITLE_PX, width_px=room))
+    note = style.fit(COLOURS_SAY, size_px=SMALL_PX, width_px=room)
+    sheet.text(MARGIN_PX, MARGIN_PX + TITLE_PX + 26, note, SOFT)
     size = PANEL_PX, PANEL_PX
     panel = unit_axes(sheet, style, Rect(left, top, *size), ("score", "share of right answers"))
     counts = unit_axes(sheet, style, Rect(right, top, *size), ("score", "share of the pictures"))

@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 from scipy.special import softmax
 
+from vidcam.errors import OutputError, system_reason
 from vidcam.figures.calibration import calibration_diagram
 from vidcam.figures.chart import percent
 from vidcam.figures.confusion import confusion_figure
 from vidcam.figures.features_map import features_figure
 from vidcam.figures.grid import Cell, grid
 from vidcam.figures.rates import rate_curves
-from vidcam.figures.sheet import png, save
+from vidcam.figures.sheet import png
 from vidcam.figures.style import Style
 from vidcam.pictures.inputs import readable
 from vidcam.pictures.targets import check_targets, make_folder, output_folder
+from vidcam.sinks.partial import write_whole
 from vidcam.sinks.records import record_file
 from vidcam.training.metrics import class_curves
 
@@ -53,14 +55,15 @@ class EvaluationFolder:
         """Write everything. Raises OutputError."""
         from vidcam.training.report import page
 
-        make_folder(self.folder)
         figures = {"Confusion matrix": (CONFUSION, _confusion(evaluated, style)),
                    "Precision and recall, and ROC": (CURVES, _curves(evaluated, style)),
                    "Calibration": (CALIBRATION, _calibration(evaluated, style))}  # fmt: skip
-        drawn = {}
-        for heading, (name, figure) in figures.items():
-            drawn[heading] = png(figure)
-            self._save(name, figure)
+        drawn = {heading: png(figure) for heading, (_, figure) in figures.items()}
+        make_folder(self.folder)
+        # Those of an evaluation before would stand for what is being replaced.
+        self._remove(METRICS)
+        for heading, (name, _) in figures.items():
+            self._save(name, drawn[heading])
         self._optional(MAP, _map(evaluated, style))
         self._optional(WORST, _pictures(evaluated, evaluated.wrong, style))
         examples = [one for pair in evaluated.pairs for one in pair.examples]
@@ -71,15 +74,23 @@ class EvaluationFolder:
         self._text(REPORT, page(evaluated, drawn))
         self._text(METRICS, json.dumps(evaluated.as_record(), ensure_ascii=False, indent=1) + "\n")
 
-    def _save(self, name: str, figure: "Figure") -> None:
-        save(figure, self.folder / name, self._overwrite)
+    def _save(self, name: str, data: bytes) -> None:
+        path = self.folder / name
+        write_whole(path, self._overwrite, lambda partial: partial.write_bytes(data))
+
+    def _remove(self, name: str) -> None:
+        """Remove a file of an evaluation before. Raises OutputError."""
+        try:
+            (self.folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"{self.folder / name}: {system_reason(error)}") from error
 
     def _optional(self, name: str, figure: "Figure | None") -> None:
         """A figure that there may be nothing for; one of an evaluation before goes then."""
         if figure is None:
-            (self.folder / name).unlink(missing_ok=True)
+            self._remove(name)
         else:
-            self._save(name, figure)
+            self._save(name, png(figure))
 
     def _text(self, name: str, text: str) -> None:
         def plain(stream: TextIO) -> Callable[[str], None]:

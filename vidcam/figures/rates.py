@@ -45,7 +45,7 @@ def rate_curves(curves: Sequence[ClassCurves], style: Style) -> Figure:
     for row, one in enumerate([mean, *drawn]):
         number = row - 1 if row else None
         look = {"zorder": 4 if number is None else 3, **line_look(number), "clip_on": False}
-        steps = "default" if number is None else "steps-pre"
+        steps = "default" if number is None else "steps-post"
         pr.add_line(Line2D(*one.pr, drawstyle=steps, **look))
         if one.roc is not None:
             roc.add_line(Line2D(*one.roc, **look))

@@ -51,7 +51,7 @@ def _folders(folder: Path) -> list[str]:
 def _of_json(path: Path) -> list[str]:
     try:
         value = json.loads(path.read_text("utf-8-sig"))
-    except ValueError as error:  # JSON's and UTF-8's
+    except (ValueError, RecursionError) as error:  # JSON's and UTF-8's
         raise UsageError(f"--labels {path}: is no JSON") from error
     return _named(path, value)
 

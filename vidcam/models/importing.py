@@ -12,13 +12,12 @@ from vidcam.models.checkpoint import Checkpoint
 from vidcam.models.class_names import read_class_names
 from vidcam.models.options import ImportOptions
 from vidcam.models.reading import CodeRefused, read_whole
+from vidcam.models.resaving import PLACES, line_that_resaves
 from vidcam.models.weights import COUNTER, misfit, without_auxiliary, written
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-# Where training loops put the weights beside the epoch and the optimizer.
-PLACES = ("state_dict", "model_state_dict", "model", "net", "weights")
 # What DataParallel and torch.compile put in front of every name.
 WRAPPERS = ("module.", "_orig_mod.")
 # Which of torchvision's families name a tensor so; others are too many to be tried.
@@ -72,12 +71,8 @@ def read_whole_state(path: Path) -> dict[str, Any]:
     try:
         payload = read_whole(path)
     except CodeRefused as error:
-        # Numbers of numpy beside the weights need code too; a network is named by its class.
-        part = '["state_dict"]' if error.name.startswith("numpy") else ".state_dict()"
-        target = path.with_name(f"{path.stem}-state.pth")
         raise UsageError(
-            f"{error}; re-save its weights where you trust it: torch.save("
-            f'torch.load("{path}", weights_only=False){part}, "{target}")'
+            f"{error}; re-save its weights where you trust it: {line_that_resaves(path)}"
         ) from error
     if isinstance(payload, dict) and {"vidcam", "arch", "labels"} <= set(payload):
         raise UsageError(f"{path} is a checkpoint already: --model {path} takes it")

@@ -1,7 +1,6 @@
-"""Files of torch read without running what they hold."""
+"""Files of weights read without running what they hold."""
 
 import pickle
-import re
 import warnings
 import zipfile
 from pathlib import Path
@@ -13,24 +12,27 @@ PICKLE_STARTS = (b"P", b"\x80")  # of a zip, which torch writes, and of a bare p
 
 
 class CodeRefused(UsageError):
-    """A pickle that may run code; `name` is what it wanted to call, empty when unknown."""
+    """A pickle that may run code."""
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__(f"{path} is a pickle that may run code, so it is not loaded")
-        self.name = name
 
 
 def read_whole(path: Path) -> Any:
-    """What `torch.save` wrote to a file, tensors on the CPU. Raises UsageError.
+    """What `torch.save` or safetensors wrote to a file, tensors on the CPU. Raises UsageError.
 
     A file's tensors are mapped, not copied: their pages are read when they are used. CodeRefused is
     raised for what is more than plain values and tensors.
     """
     import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
 
     if not path.is_file():
         raise UsageError(f"checkpoint {path}: no such file")
     try:
+        if _is_safetensors(path):
+            return load_file(path)
         is_zip = _is_sound_zip(path)
         with warnings.catch_warnings():
             # What torch thinks of a foreign pickle's protocol; it is refused just below.
@@ -41,10 +43,11 @@ def read_whole(path: Path) -> Any:
             starts_well = file.read(1) in PICKLE_STARTS
         if not starts_well:
             raise _damaged(path) from error
-        found = re.search(r"GLOBAL ([\w.]+)", str(error))
-        raise CodeRefused(path, found[1] if found else "") from error
+        raise CodeRefused(path) from error
     except PermissionError as error:
         raise UsageError(f"checkpoint {path}: {system_reason(error)}") from error
+    except SafetensorError as error:
+        raise _damaged(path) from error
     except (OSError, EOFError, RuntimeError, ValueError, LookupError, zipfile.BadZipFile) as error:
         if "TorchScript" in str(error):
             raise UsageError(
@@ -52,6 +55,15 @@ def read_whole(path: Path) -> Any:
                 "save the weights of the network it was made of"
             ) from error
         raise _damaged(path) from error
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Whether a file begins as safetensors' do: the length of a JSON header, the header."""
+    if path.suffix == ".safetensors":
+        return True
+    with path.open("rb") as file:
+        start = file.read(9)
+    return len(start) == 9 and start[4:] == b"\0\0\0\0{"
 
 
 def _is_sound_zip(path: Path) -> bool:

@@ -190,18 +190,27 @@ def _read(name: str, file: Path) -> Measured:
     if "top1" not in totals:
         raise UsageError(f"{file}: is no {METRICS} of vidcam eval: it has no top1")
     per_class = value["per_class"].items()
-    return Measured(name, file, totals, {key: _numbers(one, OF_CLASS) for key, one in per_class})
+    classes = {_writable(key): _numbers(one, OF_CLASS) for key, one in per_class}
+    return Measured(name, file, totals, classes)
 
 
 def _numbers(value: Any, keys: Any) -> dict[str, float]:
     """Those of the keys that are numbers."""
     if not isinstance(value, dict):
         return {}
-    return {
-        key: float(value[key])
-        for key in keys
-        if type(value.get(key)) in (int, float) and math.isfinite(value[key])
-    }
+    return {key: float(value[key]) for key in keys if _is_finite(value.get(key))}
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return type(value) in (int, float) and math.isfinite(value)
+    except OverflowError:  # JSON's whole numbers have no end
+        return False
+
+
+def _writable(name: str) -> str:
+    """Without the half characters that JSON can hold and no file can."""
+    return name.encode("utf-8", "replace").decode("utf-8")
 
 
 def _written(value: float, is_share: bool) -> str:

@@ -5,7 +5,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -57,6 +57,10 @@ class Answers:
         """Those of a mask (N,)."""
         paths = tuple(path for path, keep in zip(self.paths, chosen, strict=True) if keep)
         return Answers(paths, self.logits[chosen], self.features[chosen], self.labels[chosen])
+
+    def at(self, temperature: float) -> "Answers":
+        """With the logits divided by a temperature, as all that shows scores does it."""
+        return replace(self, logits=self.logits / np.float32(temperature))
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,8 @@ class Evaluator:
     ) -> Answers:
         """Answer the pictures, in order; one that cannot be read is passed over, with its reason.
 
-        Raises SourceError when none can be read, UsageError when the network gives no numbers.
+        The logits are the network's own, at no temperature. Raises SourceError when none can be
+        read, UsageError when the network gives no numbers.
         """
         unread: list[str] = []
         done: list[Sample] = []

@@ -1,17 +1,18 @@
 """One evaluation from the model and the folder to all that is told of it."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from vidcam import __version__
-from vidcam.errors import SourceError
+from vidcam.errors import SourceError, UsageError
 from vidcam.models import BUILTIN, torchvision
 from vidcam.pictures.inputs import readable
 from vidcam.training.cores import Progress, silent
-from vidcam.training.dataset import ALL, TRAIN, Dataset
+from vidcam.training.dataset import ALL, TRAIN, VAL, Dataset, Sample
 from vidcam.training.eval_options import EvalOptions
 from vidcam.training.eval_sides import Sides
 from vidcam.training.evaluate import Answers, Evaluator, Matched
@@ -53,20 +54,22 @@ class Evaluation:
         unknown = evaluator.unknown
         unread: list[str] = []
         if self._sides.fit:
-            fitting = evaluator(matched, matched.known(self._sides.fit), progress)
+            fitting = evaluator(matched, self._known(VAL, self._sides.fit), progress)
             unread += fitting.unread
             unknown = fit_unknown(fitting.logits, fitting.labels)
         # Strangers are looked at only where something can be said of them.
-        asked = matched.known(self._sides.samples)
+        asked = self._known(self._sides.part, self._sides.samples)
         strangers = self._strange if unknown else []
         every = evaluator(matched, [*asked, *strangers], progress)
         known, strange = every.of(every.labels >= 0), every.of(every.labels < 0)
         unread += every.unread
         self._check(known, unread)
-        wrong = wrong_answers(known)
-        said = None
+        said, temperature = None, evaluator.model.temperature or 1.0
         if unknown:
             said = measure_unknown(unknown, known.logits, known.labels, strange.logits)
+            temperature = unknown.temperature
+        known = known.at(temperature)
+        wrong = wrong_answers(known)
         evaluated = Evaluated(
             self._head(), evaluator.names, known,
             measure(known.logits, known.labels, evaluator.names),
@@ -79,6 +82,17 @@ class Evaluation:
         if self._sides.fit and unknown:
             self._store(unknown)
         return evaluated
+
+    def _known(self, part: str, samples: Sequence[Sample]) -> list[Sample]:
+        """The pictures of a part that the model has classes for. Raises UsageError without one."""
+        known = self._matched.known(samples)
+        if not known:
+            there = ", ".join(self._matched.counted(samples))
+            raise UsageError(
+                f"{readable(self._dataset.folder)}: part {part} has no picture of the model's "
+                f"classes: it has {there}"
+            )
+        return known
 
     def _check(self, known: Answers, unread: list[str]) -> None:
         if not len(known):

@@ -164,7 +164,8 @@ def class_curves(logits: Numbers, labels: Indices, metrics: Metrics) -> list[Cla
 def mean_curves(curves: Sequence[ClassCurves], label: str = "mean") -> ClassCurves:
     """The plain mean of classes' curves, at evenly spread recalls and false-positive rates."""
     grid = np.linspace(0, 1, MEAN_POINTS)
-    precisions = [np.interp(grid, recall[::-1], precision[::-1]) for recall, precision in
+    # A recall is reached at the first point that has it: between two there is nothing to draw.
+    precisions = [precision[::-1][np.searchsorted(recall[::-1], grid)] for recall, precision in
                   (one.pr for one in curves)]  # fmt: skip
     rocs = [one.roc for one in curves if one.roc is not None]
     areas = [one.auc for one in curves if one.auc is not None]

@@ -35,12 +35,18 @@ dl { display: flex; flex-wrap: wrap; gap: .4rem 2.2rem; }
 dt { color: #667085; font-size: .85rem; } dd { margin: 0; font-size: 1.35rem; }
 table { border-collapse: collapse; } th, td { padding: .2rem .7rem; text-align: right;
   border-bottom: 1px solid #d5dbe3; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; white-space: normal; overflow-wrap: anywhere; }
-.wide { overflow-x: auto; } img { max-width: 100%; height: auto; }
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(350px, 1fr)); gap: 1.2rem; }
+th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 6rem;
+  overflow-wrap: anywhere; }
+img { max-width: 100%; height: auto; }
+.wide { overflow-x: auto; } .wide img { max-width: max(100%, 760px); }
+.cards { display: grid; gap: 1.4rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 500px), 1fr)); }
 figure { margin: 0; } figure .row { display: flex; gap: 4px; }
-figure .row div { flex: 1; min-width: 0; } figcaption { overflow-wrap: anywhere; }
-svg .wrong { stroke: #1f2430; stroke-width: 1.6; } svg { max-width: 100%; height: auto; }
+figure .row div { flex: 1; min-width: 0; background: #f4f4f4; line-height: 0; }
+figure .row small { display: block; padding: .5rem; color: #667085; line-height: 1.3; }
+figcaption { overflow-wrap: anywhere; margin-top: .3rem; }
+svg { max-width: 100%; height: auto; } svg .wrong { stroke: #1f2430; stroke-width: 1.6; }
+svg.map { border: 1px solid #d5dbe3; box-sizing: border-box; } .key { white-space: nowrap; }
 """
 SHAPES = (
     "M-4 0A4 4 0 1 0 4 0A4 4 0 1 0 -4 0Z", "M-4-4H4V4H-4Z", "M0-5L5 4H-5Z", "M0-5L5 0L0 5L-5 0Z",
@@ -151,7 +157,10 @@ def _classes(metrics: Metrics) -> str:
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
         for row in rows[:MOST_ROWS]
     )
-    return f'<h2>Classes</h2><div class="wide"><table><tr>{head}</tr>{body}</table></div>{more}'
+    note = '<p class="note">The least F1 first.</p>'
+    return (
+        f'<h2>Classes</h2>{note}<div class="wide"><table><tr>{head}</tr>{body}</table></div>{more}'
+    )
 
 
 def _map(evaluated: Evaluated) -> str:
@@ -178,13 +187,14 @@ def _map(evaluated: Evaluated) -> str:
     for number, label in enumerate(present):
         color, shape = class_look(number, len(present))
         mark = f'<svg width="14" height="14" viewBox="-7 -7 14 14"><path d="{SHAPES[shape]}" '
-        legend.append(f'<span>{mark}fill="{color}"/></svg> {escape(evaluated.names[label])}</span>')
+        name = escape(evaluated.names[label])
+        legend.append(f'<span class="key">{mark}fill="{color}"/></svg> {name}</span>')
     return (
         "<h2>Features before the last layer, by t-SNE</h2>"
         f'<p class="note">{len(layout.rows)} of {len(answers)} pictures; a dark ring: answered '
         "wrongly; the pointer on a point shows its class and file.</p>"
-        f'<svg role="img" width="{MAP_PX}" height="{MAP_PX}" viewBox="0 0 {MAP_PX} {MAP_PX}">'
-        f'{"".join(points)}</svg><p>{" &nbsp; ".join(legend)}</p>'
+        f'<svg class="map" role="img" width="{MAP_PX}" height="{MAP_PX}" '
+        f'viewBox="0 0 {MAP_PX} {MAP_PX}">{"".join(points)}</svg><p>{" &ensp; ".join(legend)}</p>'
     )  # fmt: skip
 
 
@@ -216,7 +226,7 @@ def _card(evaluated: Evaluated, wrong: Wrong) -> str:
     true, answer = evaluated.names[wrong.true], evaluated.names[wrong.answer]
     cells = []
     for rgb, what in ((looked.picture, "picture"), (looked.answer, answer), (looked.true, true)):
-        lacks = '<small class="note">too little evidence</small>' * looked.is_explained
+        lacks = "<small>too little evidence</small>" * looked.is_explained
         image = lacks if rgb is None else _image("image/jpeg", jpeg(rgb), what)
         cells.append(f"<div>{image}</div>")
     text = f"{true}: {percent(wrong.true_score)}, answered {answer}: {percent(wrong.score)}"
