@@ -2,8 +2,11 @@
 
 import csv
 import math
+import multiprocessing
+import os
 import pickle
 import resource
+import signal
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -72,6 +75,39 @@ def test_interrupted_and_resumed_equals_uninterrupted(pictures, tmp_path, optimi
     assert_equal_runs(state_of(tmp_path / "whole"), state_of(tmp_path / "cut"))
     weights = [read_checkpoint(tmp_path / name / "last.pt").state_dict for name in ("whole", "cut")]
     torch.testing.assert_close(*map(dict, weights), rtol=0, atol=0)
+
+
+def test_processes_that_read_change_nothing_and_hear_no_signal(pictures, tmp_path):
+    options = replace(SMALL, epochs=1)
+    train(pictures, Place(tmp_path / "whole"), options)
+    sent = []
+
+    def at(now):
+        for child in multiprocessing.active_children():
+            os.kill(child.pid, signal.SIGINT)
+            os.kill(child.pid, signal.SIGTERM)
+            sent.append(child.pid)
+
+    train(pictures, Place(tmp_path / "run"), replace(options, workers=1), Told(batch=at))
+    assert len(set(sent)) == 1
+    assert_equal_runs(state_of(tmp_path / "whole"), state_of(tmp_path / "run"))
+
+
+def test_a_run_goes_on_without_what_it_began_with(pictures, tmp_path):
+    train(pictures, Place(tmp_path / "base"), replace(SMALL, epochs=1))
+    options = replace(
+        SMALL, arch=None, imgsz=None, epochs=2, from_=str(tmp_path / "base"), freeze=1
+    )
+    train(pictures, Place(tmp_path / "whole"), options)
+    with pytest.raises(Interrupted):
+        train(pictures, Place(tmp_path / "cut"), options, interrupting(2, 1))
+    (tmp_path / "base").rename(tmp_path / "elsewhere")
+    halves = [tmp_path / "cut" / f"{name}.partial.pt" for name in ("best", "state")]
+    for half in halves:  # as kill -9 leaves them
+        half.write_bytes(b"half")
+    train(pictures, Place(tmp_path / "cut", resume=True), TrainOptions())
+    assert_equal_runs(state_of(tmp_path / "whole"), state_of(tmp_path / "cut"))
+    assert not any(half.exists() for half in halves)
 
 
 def test_an_interruption_before_the_first_epoch_resumes_too(pictures, tmp_path):
@@ -143,6 +179,20 @@ def test_the_best_is_by_accuracy_then_loss(pictures, tmp_path):
     best = max(ended.rows, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
     assert read_checkpoint(tmp_path / "run" / "best.pt").metrics["epoch"] == best["epoch"]
     assert read_checkpoint(tmp_path / "run" / "last.pt").metrics["epoch"] == 6
+
+
+def test_every_epoch_says_how_it_ended(tmp_path):
+    folder = photos(tmp_path / "set", train=8, val=3)
+    for path in (folder / "train").rglob("*.png"):
+        if path.stem > "2":
+            path.write_bytes(b"nothing")
+    seen = []
+    options = replace(SMALL, epochs=2, batch=3)
+    train(str(folder), Place(tmp_path / "run"), options, Told(batch=seen.append))
+    *before, last = (now for now in seen if now.epoch == 1 and now.validation is None)
+    assert before and last.batch < last.batches  # whole batches were without a picture
+    ends = [now for now in seen if now.validation is not None]
+    assert [now.epoch for now in ends] == [1, 2] and all(0 <= now.validation <= 1 for now in ends)
 
 
 def test_corrupt_pictures_are_skipped_and_named(tmp_path, caplog):
@@ -223,7 +273,7 @@ def test_orders_and_balance():
 
 def test_another_process_reads_the_same_batches(pictures):
     samples = find_dataset(pictures).samples
-    own = Pictures(samples, Geometry(16, "crop", 0.9), "standard", 0)
+    own = Pictures(samples, (), Geometry(16, "crop", 0.9), "standard", 0)
     for key in training_keys([s.label for s in samples], 8, 0, 0, False)[:2]:
         batch, sent = own[key], pickle.loads(pickle.dumps(own))  # as to a worker
         assert np.array_equal(sent[key].pixels, batch.pixels)

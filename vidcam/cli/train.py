@@ -112,12 +112,14 @@ class Bars:
         """Show where the run is."""
         if self._quiet:
             return
-        text = f"epoch {now.epoch}/{now.epochs}  loss {now.loss:.3f}  right {now.accuracy:.1%}"
-        if self._is_terminal:
-            self._show(now, text)
-        if now.batch == now.batches:
+        text = (
+            f"epoch {now.epoch}/{now.epochs}  loss {now.loss:.3f}  right {100 * now.accuracy:.1f} %"
+        )
+        if now.validation is not None:
             self.close()
-            click.echo(f"vidcam: {text}", err=True)
+            log.info("%s, in validation %.1f %%", text, 100 * now.validation)
+        elif self._is_terminal:
+            self._show(now, text)
 
     def _show(self, now: "Progressed", text: str) -> None:
         from rich.console import Console

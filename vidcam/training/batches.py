@@ -1,7 +1,9 @@
 """Batches of augmented pictures, in an order that seed and epoch decide alone."""
 
-from collections.abc import Iterator, Sequence
+import signal
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vidcam.errors import SourceError
+from vidcam.errors import SourceError, VidcamError
 from vidcam.pictures.reading import read_picture
 from vidcam.pictures.square import square_of
 from vidcam.prepare import Geometry
@@ -34,12 +36,16 @@ class Batch:
 
 
 class Pictures(torch.utils.data.Dataset[Batch]):
-    """A whole batch by its key. Fit to be sent to another process."""
+    """A whole batch by its key: of `val` in evaluation, else of `train`.
+
+    Fit to be sent to another process.
+    """
 
     def __init__(
-        self, samples: Sequence[Sample], geometry: Geometry, augment: str, seed: int
-    ) -> None:
-        self._samples, self._geometry = samples, geometry
+        self, train: Sequence[Sample], val: Sequence[Sample], geometry: Geometry,
+        augment: str, seed: int,
+    ) -> None:  # fmt: skip
+        self._train, self._val, self._geometry = train, val, geometry
         self._augment, self._seed = augment, seed
         self._preset: Preset | None = None
         self._pool: ThreadPoolExecutor | None = None
@@ -50,25 +56,28 @@ class Pictures(torch.utils.data.Dataset[Batch]):
     def __getitem__(self, key: Key) -> Batch:
         """The pictures of a batch that can be read."""
         epoch, numbers = key
+        samples = self._val if epoch == EVALUATION else self._train
         if self._pool is None:
             in_worker = torch.utils.data.get_worker_info() is not None
             self._pool = ThreadPoolExecutor(1 if in_worker else cores(), "vidcam-read")
-        squares = list(self._pool.map(lambda number: self._square(epoch, number), numbers))
+        squares = list(
+            self._pool.map(lambda number: self._square(samples[number], epoch, number), numbers)
+        )
         unread = {
-            self._samples[number].path: square
+            samples[number].path: square
             for number, square in zip(numbers, squares, strict=True)
             if isinstance(square, str)
         }
         kept = [n for n, square in enumerate(squares) if not isinstance(square, str)]
         size = self._geometry.size
         pixels = np.stack([squares[n] for n in kept]) if kept else np.empty((0, size, size, 3))
-        labels = np.array([self._samples[numbers[n]].label for n in kept], np.int64)
+        labels = np.array([samples[numbers[n]].label for n in kept], np.int64)
         return Batch(pixels.astype(np.uint8, copy=False), labels, unread)
 
-    def _square(self, epoch: int, number: int) -> Pixels | str:
+    def _square(self, sample: Sample, epoch: int, number: int) -> Pixels | str:
         """A picture's square, or why there is none."""
         try:
-            picture = read_picture(self._samples[number].path, side_px(self._geometry))
+            picture = read_picture(sample.path, side_px(self._geometry))
         except SourceError as error:
             return str(error)
         if epoch == EVALUATION:
@@ -100,15 +109,50 @@ class Loader:
             generator=torch.Generator(), **(more if workers else {}),
         )  # fmt: skip
 
-    def __call__(self, keys: Sequence[Key]) -> Iterator[Batch]:
+    def __call__(self, keys: Sequence[Key]) -> Generator[Batch, None, None]:
         """The batches of keys, in order."""
         self._keys[:] = keys
-        yield from self._loader
+        with _deaf():
+            batches = iter(self._loader)
+        yield from batches
 
     def close(self) -> None:
         """Let threads and processes go."""
         self._pictures.close()
         del self._loader
+
+
+@contextmanager
+def readers_watched() -> Iterator[None]:
+    """Raise VidcamError when a process that reads is gone, which torch says wherever one is."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise VidcamError(
+            "a process that reads pictures was ended from outside, perhaps for want of memory; "
+            "fewer --workers need less, and --resume goes on"
+        ) from error
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes begun meanwhile hear no Ctrl-C, which a terminal sends to all: this one decides.
+
+    SIGTERM too: whoever stops a service sends it to all of them. This process gets its own later.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # it unblocks both when it is begun
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Keys(torch.utils.data.Sampler[Key]):

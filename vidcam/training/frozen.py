@@ -72,6 +72,7 @@ class HeadTraining:
         device = choose_device(options.device)
         self._backbone = Backbone(start.net, preset_.mean, preset_.std, preset_.size, device)
         self.unread: Unread = {}
+        self._groups: dict[tuple[str, ...], NDArray[np.int64]] = {}
 
     def __call__(self) -> Solved:
         """Choose, solve, validate. Raises SourceError when no picture can be read."""
@@ -96,8 +97,10 @@ class HeadTraining:
 
     def _folds(self, samples: Sequence[Sample]) -> NDArray[np.int64]:
         labels = np.array([sample.label for sample in samples], np.int64)
-        groups = choose.groups_of([sample.path for sample in samples])
-        return choose.folds_of(labels, groups, self._options.seed)
+        paths = tuple(sample.path for sample in samples)
+        if paths not in self._groups:
+            self._groups[paths] = choose.groups_of(paths)
+        return choose.folds_of(labels, self._groups[paths], self._options.seed)
 
     def _chosen_square(
         self, samples: Sequence[Sample]

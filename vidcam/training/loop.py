@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +15,14 @@ from torch import Tensor, nn
 from vidcam.backends.torch import choose_device
 from vidcam.errors import SourceError, VidcamError
 from vidcam.models.checkpoint import Checkpoint, save_checkpoint
-from vidcam.training.batches import Key, Loader, Pictures, evaluation_keys, training_keys
+from vidcam.training.batches import (
+    Key,
+    Loader,
+    Pictures,
+    evaluation_keys,
+    readers_watched,
+    training_keys,
+)
 from vidcam.training.cores import cores
 from vidcam.training.logistic import Labels, Score, score
 from vidcam.training.sides import Sides
@@ -33,7 +40,10 @@ RATES = {"sgd": (0.01, 0.01), "adam": (1e-3, 3e-4), "adamw": (1e-3, 3e-4)}
 
 @dataclass(frozen=True)
 class Progressed:
-    """Where a run is: epochs count from 1; loss and accuracy are the epoch's so far."""
+    """Where a run is: epochs count from 1; loss and accuracy are the epoch's so far.
+
+    `validation` is the accuracy on the validation pictures, at an epoch's end alone.
+    """
 
     epoch: int
     epochs: int
@@ -41,6 +51,7 @@ class Progressed:
     batches: int
     loss: float
     accuracy: float
+    validation: float | None = None
 
 
 Watch = Callable[[Progressed], None]
@@ -104,9 +115,9 @@ class Loop:
         on_cuda = self.device.startswith("cuda")
         self._folder.save_state({
             "kind": "loop", "options": plain_options(self._options), "done": done,
-            "labels": list(self._sides.labels), "digest": self._sides.digest,
-            "net": self._net.state_dict(), "optimizer": self._optimizer.state_dict(),
-            "random": torch.get_rng_state(),
+            "start": self._start.record(), "labels": list(self._sides.labels),
+            "digest": self._sides.digest, "net": self._net.state_dict(),
+            "optimizer": self._optimizer.state_dict(), "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state(self.device) if on_cuda else None,
             "epoch": self.epoch, "best": self.best, "rows": [dict(row) for row in self.rows],
         })  # fmt: skip
@@ -117,29 +128,27 @@ class Loop:
         workers = options.workers
         if workers is None:
             workers = 0 if self.device == "cpu" else min(MOST_WORKERS, cores())
-        train, val = (
-            Loader(Pictures(samples, self._start.geometry, augment, options.seed), count)
-            for samples, augment, count in (
-                (self._sides.train, options.augment or USUAL_AUGMENT, workers),
-                (self._sides.val, "none", min(workers, 2)),
-            )
-        )
+        pictures = Pictures(
+            self._sides.train, self._sides.val, self._start.geometry,
+            options.augment or USUAL_AUGMENT, options.seed,
+        )  # fmt: skip
+        loader = Loader(pictures, workers)
         try:
             if not self.epoch:
                 self.save(done=False)
-            while self.epoch < options.epochs and not self.ended_early:
-                self._run_epoch(train, val)
+            with readers_watched():
+                while self.epoch < options.epochs and not self.ended_early:
+                    self._run_epoch(loader)
         finally:
-            train.close()
-            val.close()
+            loader.close()
 
-    def _run_epoch(self, train: Loader, val: Loader) -> None:
+    def _run_epoch(self, loader: Loader) -> None:
         begin_s = time.perf_counter()
         lr = self._rate * rate_factor(self._options, self.epoch)
         for group in self._optimizer.param_groups:
             group["lr"] = lr
-        learnt = self._learn(train)
-        logits, labels = self._validate(val)
+        learnt = self._learn(loader)
+        logits, labels = self._validate(loader)
         reached = score(logits, labels)
         if not math.isfinite(reached.loss):
             raise self._no_number("validation")
@@ -152,8 +161,11 @@ class Loop:
         self._save_checkpoints(reached, logits, labels)
         since = self.epoch - int(self.best["epoch"])
         self.ended_early = 0 < self._options.patience <= since
-        self.save(done=self.ended_early or self.epoch >= self._options.epochs)
         self._folder.save_log(self.rows)
+        self.save(done=self.ended_early or self.epoch >= self._options.epochs)
+        self._watch(Progressed(
+            self.epoch, self._options.epochs, 0, 0, learnt.loss, learnt.accuracy, reached.accuracy
+        ))  # fmt: skip
 
     def _save_checkpoints(
         self, reached: Score, logits: NDArray[np.float32], labels: Labels
@@ -165,10 +177,10 @@ class Loop:
         checkpoint = finished(self._start, self._sides.labels, metrics, logits, labels)
         best = self.best
         now = (reached.accuracy, -reached.loss)
+        save_checkpoint(self._folder.last, checkpoint)
         if not best or now > (best["val_top1"], -best["val_loss"]):
             self.best = metrics
-            save_checkpoint(self._folder.best, checkpoint)
-        save_checkpoint(self._folder.last, checkpoint)
+            self._folder.keep_last_as_best()
 
     def _learn(self, loader: Loader) -> Score:
         """One epoch over the training pictures; mean loss and accuracy as they were met."""
@@ -220,16 +232,18 @@ class Loop:
 
     def _batches(self, loader: Loader, keys: list[Key]) -> Iterator[tuple[Tensor, Tensor]]:
         """Normalised pixels and labels of the batches that hold a picture, on the device."""
-        for batch in loader(keys):
-            if self._error is not None:
-                raise self._error
-            self.unread.update(batch.unread)
-            if len(batch.labels):
-                pixels = torch.from_numpy(batch.pixels).to(self.device).permute(0, 3, 1, 2)
-                yield (
-                    (pixels.float() - self._mean) / self._std,
-                    torch.from_numpy(batch.labels).to(self.device),
-                )
+        # Closed before an error travels on: what it kept alive would keep the processes.
+        with closing(loader(keys)) as batches:
+            for batch in batches:
+                if self._error is not None:
+                    raise self._error
+                self.unread.update(batch.unread)
+                if len(batch.labels):
+                    pixels = torch.from_numpy(batch.pixels).to(self.device).permute(0, 3, 1, 2)
+                    yield (
+                        (pixels.float() - self._mean) / self._std,
+                        torch.from_numpy(batch.labels).to(self.device),
+                    )
 
     def _autocast(self) -> AbstractContextManager[object]:
         if self.precision == "f32":

@@ -17,7 +17,7 @@ from vidcam.training.features import gives_vectors, named
 from vidcam.training.frozen import OWN_AUGMENTS, HeadTraining
 from vidcam.training.loop import USUAL_AUGMENT, Loop, Progressed, finished
 from vidcam.training.sides import Sides, sides_of
-from vidcam.training.start import Start, cam_layer, start_of
+from vidcam.training.start import Start, again, cam_layer, start_of
 from vidcam.training.state import (
     Row,
     RunFolder,
@@ -96,13 +96,19 @@ def train(pictures: str, place: Place, options: TrainOptions, told: Told | None 
         check_sides(state, sides, folder.path)
     for sentence in sides.passed:
         log.warning("%s", sentence)
-    with torch.random.fork_rng():
+    # Named, since torch warns where there are several.
+    with torch.random.fork_rng(range(torch.cuda.device_count())):
         torch.manual_seed(options.seed)
-        start = start_of(options, sides.labels)
-        solves = start.freeze == BACKBONE and gives_vectors(start.net, start.preset.size)
+        if state is not None and state["kind"] == "loop":
+            start, solves = again(state["start"], len(sides.labels)), False
+        else:
+            start = start_of(options, sides.labels)
+            solves = start.freeze == BACKBONE and gives_vectors(start.net, start.preset.size)
         _say(start, sides, options, solves)
         if state is None:
             folder.begin()
+        else:
+            folder.tidy()
         run = _solve if solves else _loop
         ended = run(start, sides, options, folder, state, told)
     return replace(ended, seconds=time.perf_counter() - begin_s)
@@ -171,8 +177,8 @@ def _solve(
     )  # fmt: skip
     made = _with_layer(solved.start)
     checkpoint = finished(made, sides.labels, solved.metrics, solved.logits, solved.labels)
-    save_checkpoint(folder.best, checkpoint)
     save_checkpoint(folder.last, checkpoint)
+    folder.keep_last_as_best()
     folder.save_log(solved.rows)
     folder.save_state(about | {"done": True})
     unread = tuple(named(training.unread))

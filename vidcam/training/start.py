@@ -1,15 +1,17 @@
 """What a run begins with: a network, its preprocessing, and which of its weights may change."""
 
 import logging
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
 from vidcam.cam.layers import default_layer
 from vidcam.errors import SourceError, UsageError
 from vidcam.models import BUILTIN, checkpoint_file
-from vidcam.models.architectures import NOTEBOOKS, Preset, Settings, build
+from vidcam.models.architectures import NOTEBOOKS, Preset, Settings, build, create
 from vidcam.models.checkpoint import Checkpoint, read_checkpoint
 from vidcam.models.heads import head_path, with_new_head
 from vidcam.prepare import Geometry
@@ -46,6 +48,13 @@ class Start:
         size, fit, share = geometry.size, geometry.fit, geometry.crop_share
         return replace(self, preset=replace(self.preset, size=size, fit=fit, crop_share=share))
 
+    def record(self) -> dict[str, Any]:
+        """All but the weights, as plain values; `again` makes it anew."""
+        return {
+            "arch": self.arch, "settings": dict(self.settings), "preset": asdict(self.preset),
+            "freeze": self.freeze, "has_learnt": self.has_learnt,
+        }  # fmt: skip
+
     def checkpoint(
         self, labels: tuple[str, ...], state: dict[str, Tensor], metrics: dict[str, float]
     ) -> Checkpoint:
@@ -65,6 +74,17 @@ def start_of(options: TrainOptions, labels: tuple[str, ...]) -> Start:
         preset = replace(preset, size=size, fit=own.fit, crop_share=own.crop_share)
     preset = replace(preset, fit=options.fit or preset.fit or USUAL_FIT, layer=None)
     return replace(start, preset=preset)
+
+
+def again(record: Mapping[str, Any], classes: int) -> Start:
+    """What a run began with, by its record, its weights random.
+
+    So that it goes on although what --from named is gone, or published weights have come within
+    reach meanwhile.
+    """
+    preset = Preset(**record["preset"])
+    net, _ = create(record["arch"], classes, preset.size, record["settings"])
+    return Start(**dict(record) | {"net": net, "preset": preset})
 
 
 def _size(options: TrainOptions) -> int | None:

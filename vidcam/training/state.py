@@ -9,7 +9,9 @@ curves.png          the same as a figure
 import csv
 import io
 import logging
+import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,7 @@ log = logging.getLogger("vidcam")
 
 STATE, LOG, CURVES = "state.pt", "log.csv", "curves.png"
 OURS = (BEST, LAST, STATE, LOG, CURVES)
-VERSION = 1
+VERSION = 2
 Row = Mapping[str, float | int | str]
 State = dict[str, Any]
 
@@ -76,10 +78,35 @@ class RunFolder:
         try:
             self.path.mkdir(exist_ok=True)
             for name in OURS:
-                for path in (self.path / name, partial_path(self.path / name)):
-                    path.unlink(missing_ok=True)
+                (self.path / name).unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(f"{self.path}: {system_reason(error)}") from error
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Remove the halves of files that a killed run left. Raises OutputError."""
+        try:
+            for name in OURS:
+                partial_path(self.path / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"{self.path}: {system_reason(error)}") from error
+
+    def keep_last_as_best(self) -> None:
+        """Let best.pt be what last.pt is now, by a second name where the file system has that.
+
+        Raises OutputError.
+        """
+        part = partial_path(self.best)
+        try:
+            try:
+                part.hardlink_to(self.last)
+            except OSError:
+                shutil.copyfile(self.last, part)
+            part.replace(self.best)
+        except OSError as error:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise OutputError(f"{self.best}: {system_reason(error)}") from error
 
     def read_state(self) -> State:
         """What an earlier call left. Raises UsageError when it cannot be used."""

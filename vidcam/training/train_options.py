@@ -63,7 +63,7 @@ class TrainOptions(DataOptions):
     patience: int = option(
         10, "End after so many epochs without a better one; 0: never.", minimum=0, maximum=100_000
     )
-    batch: int = option(32, "Pictures at a time.", minimum=1, maximum=4096)
+    batch: int = option(32, "Pictures at a time.", minimum=2, maximum=4096)
     optimizer: str = option(
         "adamw", "Optimizer.", choices=("adam", "adamw", "sgd"), kind="optimizer"
     )
