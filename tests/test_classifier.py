@@ -13,6 +13,7 @@ from vidcam.classifier import Classifier, softmax
 from vidcam.errors import UnknownName, UsageError
 from vidcam.labels import Labels, imagenet
 from vidcam.models import Model
+from vidcam.neighbours import Neighbours
 from vidcam.options import FileOptions
 from vidcam.values import LANGUAGES
 
@@ -47,11 +48,11 @@ class Fixed:
 
     name, device, precision, layer_name, overlaps = "torch", "cpu", "f32", None, False
 
-    def __init__(self, logits):
-        self.logits = np.asarray(logits, np.float32)
+    def __init__(self, logits, features=None):
+        self.logits, self.features = np.asarray(logits, np.float32), features
 
     def start(self, pixels, choice, second=None):
-        return lambda: Output(self.logits)
+        return lambda: Output(self.logits, features=self.features)
 
 
 def fixed(logits, **options):
@@ -216,12 +217,12 @@ def test_a_list_without_a_class_is_a_usage_error(model):
         classifier(model, classes=" , ")
 
 
-def trained(logits, temperature, thresholds, **options):
-    """As `fixed`, of a model with a temperature and thresholds."""
+def trained(logits, temperature, thresholds, neighbours=None, features=None, **options):
+    """As `fixed`, of a model with a temperature, thresholds and neighbours."""
     named = oracle.as_model(nn.Identity(), classes=np.shape(logits)[1])
-    named = replace(named, temperature=temperature, thresholds=thresholds)
+    named = replace(named, temperature=temperature, thresholds=thresholds, neighbours=neighbours)
     settings = FileOptions(**options)
-    return Classifier(named, Fixed(logits), settings, settings), settings
+    return Classifier(named, Fixed(logits, features), settings, settings), settings
 
 
 def test_a_trained_models_temperature_makes_its_scores(pixels):
@@ -248,3 +249,22 @@ def test_unknown_is_said_below_a_models_own_thresholds(thresholds, options, show
     top = classifier.top(classifier(pixels, explain=False)[0].scores, 5)
     assert [score.index for score in top] == [0, 1, 2]
     assert [score.index for score in classifier.shown(top, settings)] == shown
+
+
+@pytest.mark.parametrize(("options", "shown"), [
+    ({}, [[0, 1, 2], [-1]]),
+    ({"unknown": False}, [[0, 1, 2]] * 2),
+    ({"threshold": 0.2}, [[0, 1]] * 2),
+])  # fmt: skip
+def test_unknown_is_said_of_what_is_like_nothing_that_was_learnt(options, shown, pixels):
+    neighbours = Neighbours(np.eye(2, 4, dtype=np.float16), 0.7)
+    logits = np.log([[0.6, 0.3, 0.1]] * 2)
+    features = np.array([[3, 0.1, 0, 0], [1, 1, 2, 0]], np.float32)
+    classifier, settings = trained(
+        logits, None, (0.1,) * 3, neighbours=neighbours, features=features, **options
+    )
+    for seen, expected in zip(classifier(pixels[:2], explain=False), shown, strict=True):
+        top = classifier.top(seen.scores, 5)
+        assert [score.index for score in top] == [0, 1, 2]
+        found = classifier.shown(top, settings, seen.nearness)
+        assert [score.index for score in found] == expected

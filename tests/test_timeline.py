@@ -1,5 +1,6 @@
 """Shown scores, steady heat and scene cuts. No network but in the last tests."""
 
+from dataclasses import replace
 from itertools import pairwise
 from math import exp
 
@@ -9,11 +10,12 @@ import pytest
 from vidcam.classifier import Classifier, Seen
 from vidcam.labels import Labels
 from vidcam.models import Model
+from vidcam.neighbours import Neighbours
 from vidcam.options import FileOptions, ReadOptions
 from vidcam.prepare import Geometry, Preparer
 from vidcam.sources.file import FileSource
 from vidcam.timeline import SceneCuts, SteadyHeat, Timeline, evidence, normalise
-from vidcam.types import Rect
+from vidcam.types import UNKNOWN_INDEX, Rect
 
 STEP_S = 0.04
 CROP = Rect(0, 0, 64, 48)
@@ -47,6 +49,19 @@ def heat(line, grid, time_s, cam_class=2, pixels=DARK):
 def flicker(maps):
     """Mean difference of neighbouring maps."""
     return float(np.mean([np.abs(b - a).mean() for a, b in pairwise(maps)]))
+
+
+def test_nearness_is_smoothed_like_the_scores_and_begins_anew_with_a_scene():
+    line = timeline(smoothing=0.5)
+    neighbours = Neighbours(np.eye(1, 2, dtype=np.float16), 0.5)
+    line._classifier._neighbours, line._classifier._thresholds = neighbours, (0.0,) * 4
+    shown = []
+    for frame, nearness in enumerate([0.9, 0.1, 0.1] + 40 * [0.1]):
+        one = replace(seen([0.1, 0.2, 0.6, 0.1]), nearness=nearness)
+        shown.append(line(one, DARK, frame * STEP_S, CROP).shown[0].index)
+    assert shown[:3] == [2, 2, 2] and shown[-1] == UNKNOWN_INDEX
+    one = replace(seen([0.1, 0.2, 0.6, 0.1]), nearness=0.9)
+    assert line(one, BRIGHT, 43 * STEP_S, CROP).shown[0].index == 2
 
 
 def test_only_positive_evidence_is_heat():

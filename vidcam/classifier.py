@@ -1,6 +1,6 @@
 """Pixels in, class probabilities and a signed map out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +20,8 @@ class Seen:
 
     `scores` (K,) are softmax probabilities; `map` (h, w) is signed, its positive part the evidence
     for `cam_class`. `window_map` and `window_class` are those that the window's keys ask for, by
-    `window_method`; None when they ask for nothing else.
+    `window_method`; None when they ask for nothing else. `nearness` is the cosine between the
+    picture's features and the nearest that were learnt from, None where it is not known.
     """
 
     scores: NDArray[np.float32]
@@ -29,10 +30,11 @@ class Seen:
     window_map: Map | None = None
     window_class: int | None = None
     window_method: str | None = None
+    nearness: float | None = None
 
     def without_map(self) -> "Seen":
-        """The scores alone."""
-        return Seen(self.scores, None, None)
+        """What it says, without where it looked."""
+        return Seen(self.scores, None, None, nearness=self.nearness)
 
 
 class Classifier:
@@ -54,6 +56,7 @@ class Classifier:
             self._masked[self._competing] = False
         self._temperature = np.float32(model.temperature or 1.0)
         self._thresholds = model.thresholds
+        self._neighbours = model.neighbours
         index = None if cam.class_ is None else self.labels.index_of(cam.class_)
         self._choice = Choice(index, self._masked)
 
@@ -76,11 +79,14 @@ class Classifier:
 
     def _seen(self, output: Output, second: Second | None) -> list[Seen]:
         scores = softmax(self._compete(output.logits) / self._temperature)
+        near = self._nearness(output, len(scores))
         if output.maps is None or output.classes is None:
-            return [Seen(row, None, None) for row in scores]
+            return [
+                Seen(row, None, None, nearness=one) for row, one in zip(scores, near, strict=True)
+            ]
         seen = [
-            Seen(row, grid, int(index))
-            for row, grid, index in zip(scores, output.maps, output.classes, strict=True)
+            Seen(row, grid, int(index), nearness=one)
+            for row, grid, index, one in zip(scores, output.maps, output.classes, near, strict=True)
         ]
         if output.second_maps is None or second is None:
             return seen
@@ -93,6 +99,12 @@ class Classifier:
             )
             for one, grid in zip(seen, output.second_maps, strict=True)
         ]
+
+    def _nearness(self, output: Output, count: int) -> Sequence[float | None]:
+        features, neighbours = output.features, self._neighbours
+        if features is None or neighbours is None:
+            return [None] * count
+        return [float(one) for one in neighbours.nearness(features)]
 
     def _second(self, view: View | None) -> Second | None:
         if view is None or (view.cam == self._method and view.pinned is None):
@@ -111,11 +123,13 @@ class Classifier:
         ranked = best[np.argsort(-scores[best], kind="stable")][:count]
         return tuple(self.score(int(index), float(scores[index])) for index in ranked)
 
-    def shown(self, top: tuple[Score, ...], options: ScoreOptions) -> tuple[Score, ...]:
+    def shown(
+        self, top: tuple[Score, ...], options: ScoreOptions, nearness: float | None = None
+    ) -> tuple[Score, ...]:
         """Those of `top` that reach the threshold of the options; "unknown" where none does.
 
         Without one, and where the model has thresholds of its own, all of `top` when its best class
-        reaches that class's, else "unknown".
+        reaches that class's and the picture is near enough to those learnt from, else "unknown".
         """
         kept = tuple(score for score in top if (score.score or 0.0) >= options.threshold)
         if not top or not options.unknown:
@@ -123,6 +137,8 @@ class Classifier:
         if kept and not options.threshold and self._thresholds is not None:
             best = top[0]
             is_known = (best.score or 0.0) >= self._thresholds[best.index]
+            if self._neighbours is not None and nearness is not None:
+                is_known = is_known and nearness >= self._neighbours.least
             return kept if is_known else (self.score(UNKNOWN_INDEX, None),)
         return kept or (self.score(UNKNOWN_INDEX, None),)
 

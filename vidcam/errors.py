@@ -48,14 +48,15 @@ class UsageError(VidcamError, ValueError):
 class UnknownName(UsageError, LookupError):
     """A name that is not among the known ones."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], note: str = "") -> None:
+        """`note` follows the name: what else it is not."""
         names = list(dict.fromkeys(known))
         by_folded = {known_name.casefold(): known_name for known_name in names}
         near = difflib.get_close_matches(name.casefold(), by_folded, n=5, cutoff=0.5)
         nearest = [by_folded[folded] for folded in near] or names[:8]
         more = ", …" if not near and len(names) > len(nearest) else ""
         lead = "nearest" if near else "known"
-        super().__init__(f"unknown {kind} {name!r}; {lead}: {', '.join(nearest)}{more}")
+        super().__init__(f"unknown {kind} {name!r}{note}; {lead}: {', '.join(nearest)}{more}")
 
 
 class SourceError(VidcamError, OSError):

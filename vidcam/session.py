@@ -54,8 +54,9 @@ class Session:
     @property
     def summary(self) -> str:
         """What runs, on what and how, in one line."""
-        layer = self.backend.layer_name
-        explains = f"{self.options.cam} of {layer}" if layer else "no map"
+        explains = f"{self.options.cam} of {self.backend.layer_name}"
+        if self.options.cam == "none":
+            explains = "no map"
         return (
             f"{self.model.name} on {self.backend.device} "
             f"({self.backend.name}, {self.backend.precision}), "

@@ -67,8 +67,15 @@ def check_value(flag: str, value: Any, spec: Spec) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     low, high = spec.minimum, spec.maximum
     if number and not ((low is None or value >= low) and (high is None or value <= high)):
-        reach = f"from {low:g}" + (f" to {high:g}" if high is not None else "")
+        reach = " ".join(
+            f"{word} {plain(end)}" for word, end in (("from", low), ("to", high)) if end is not None
+        )
         raise UsageError(f"{flag} {value}: must be {reach}")
+
+
+def plain(number: float) -> str:
+    """A number for people: 4294967295, not 4.29497e+09."""
+    return f"{number:.0f}" if float(number).is_integer() else f"{number:g}"
 
 
 def _from_python(flag: str, value: Any, default: Any, spec: Spec) -> Any:

@@ -134,6 +134,7 @@ class Timeline:
         self._heat = HeatTrack(options.cam_raw)
         self._window_heat = HeatTrack(options.cam_raw)
         self._smooth: NDArray[np.float32] | None = None
+        self._nearness: float | None = None
         self._time_s = 0.0
 
     def __call__(self, seen: Seen, pixels: Pixels, time_s: float, crop: Rect) -> Prediction:
@@ -144,8 +145,9 @@ class Timeline:
             self._window_heat.reset()
         cam, cam_class = self._heat(seen.map, seen.cam_class, time_s)
         topk = self._classifier.top(seen.scores, self._options.topk)
-        smoothed = self._classifier.top(self._smoothed(seen.scores, time_s), self._options.topk)
-        shown = self._classifier.shown(smoothed, self._options)
+        smooth, nearness = self._smoothed(seen, time_s)
+        smoothed = self._classifier.top(smooth, self._options.topk)
+        shown = self._classifier.shown(smoothed, self._options, nearness)
         return Prediction(topk, shown, crop, cam, cam_class, seen.map is not None)
 
     def window(self, seen: Seen, prediction: Prediction, time_s: float) -> Prediction | None:
@@ -161,11 +163,14 @@ class Timeline:
         )
         return replace(prediction, cam=cam, cam_class=cam_class)
 
-    def _smoothed(self, scores: NDArray[np.float32], time_s: float) -> NDArray[np.float32]:
+    def _smoothed(self, seen: Seen, time_s: float) -> tuple[NDArray[np.float32], float | None]:
+        """Scores and nearness, each on its way from what it was to what it is."""
         if self._smooth is None or not self._options.smoothing:
-            self._smooth = scores
+            self._smooth, self._nearness = seen.scores, seen.nearness
         else:
             weight = 1 - exp(-max(0.0, time_s - self._time_s) / self._options.smoothing)
-            self._smooth = self._smooth + np.float32(weight) * (scores - self._smooth)
+            self._smooth = self._smooth + np.float32(weight) * (seen.scores - self._smooth)
+            if self._nearness is not None and seen.nearness is not None:
+                self._nearness += weight * (seen.nearness - self._nearness)
         self._time_s = time_s
-        return self._smooth
+        return self._smooth, self._nearness

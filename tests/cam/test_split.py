@@ -2,8 +2,6 @@
 nothing behind."""
 
 import gc
-import resource
-from pathlib import Path
 
 import pytest
 import torch
@@ -247,16 +245,9 @@ def test_two_thousand_pictures_leave_memory_where_it_was():
             split.forward(net, net[3], x, torch.ones_like)
 
     run(25)
-    before, resident = live(), resident_bytes()
+    before = live()
     run(250)
     assert live() == before
-    # One picture's activation is 36 kB: keeping them all would be 74 MB.
-    assert resident_bytes() - resident < 20e6
-
-
-def resident_bytes():
-    statm = Path("/proc/self/statm")
-    return int(statm.read_text().split()[1]) * resource.getpagesize() if statm.exists() else 0
 
 
 class Pair(nn.Module):

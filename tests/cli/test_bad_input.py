@@ -81,8 +81,12 @@ def blank_packets(data, chosen):
         (2, [TEST_PICTURE], "--duration"),
         (2, ["clip.mp4", "--track", "3"], "--track 3: clip.mp4 has video tracks 0 to 0"),
         (3, ["clip.mp4", "--start", "60"], "no frame that can be decoded from 60 s on"),
-        (2, ["clip.mp4", "--roi", "400,0,100,100"], "--roi 400,0,100,100 leaves nothing"),
-        (2, ["clip.mp4", "--roi", "0,0.99,1,0.01"], "320x180"),
+        (
+            2,
+            ["clip.mp4", "--backend", "torch", "--roi", "400,0,100,100"],
+            "--roi 400,0,100,100 leaves nothing",
+        ),
+        (2, ["clip.mp4", "--backend", "torch", "--roi", "0,0.99,1,0.01"], "320x180"),
     ],
 )
 def test_an_input_that_cannot_be_read(refused, tmp_path, clip_bytes, code, arguments, says):

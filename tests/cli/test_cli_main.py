@@ -146,6 +146,24 @@ def test_a_wrong_command_is_2(run_main, arguments):
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["trian"], "unknown command 'trian'; nearest: train"),
+    (["data", "chek"], "unknown command 'chek'; nearest: check"),
+    (["xyzzy"], "unknown command 'xyzzy'; known: file, "),
+])  # fmt: skip
+def test_an_unknown_command_lists_the_nearest(run_main, arguments, said):
+    code, out, err = run_main(*arguments)
+    assert (code, out) == (2, "") and err.startswith(f"vidcam: {said}") and err.count("\n") == 1
+
+
+def test_the_help_of_train_says_each_choice_and_large_number_once(run_main):
+    words = " ".join(run_main("train", "--help")[1].split())
+    assert "0 to 4294967295. Default: 0." in words and words.count("scenes150") == 1
+    assert "One of crop, pad, stretch. Default: chosen by" in words
+    code, _, err = run_main("train", "x", "-o", "y", "--seed", "4294967296")
+    assert code == 2 and "must be from 0 to 4294967295" in err
+
+
 def test_an_environment_variable_sets_an_option(run_main, monkeypatch, tmp_path):
     monkeypatch.setenv("VIDCAM_FILE_TOPK", "lots")
     code, _, err = run_main("file", "in.mp4", "-o", tmp_path / "out.mp4")

@@ -54,7 +54,10 @@ def test_what_was_measured_differently_is_said(compare, runs):
     text = Path("plain/metrics.json").read_text("utf-8").replace('"n": 40', '"n": 30')
     Path("plain/metrics.json").write_text(text, "utf-8")
     code, _, err = compare("plain", "加增强")
-    assert code == 0 and "warning: the runs were measured on different numbers" in err
+    assert code == 0 and err == (
+        "vidcam: warning: the runs were not measured on the same pictures and classes: "
+        "plain on 30 pictures, 2 classes; 加增强 on 40 pictures, 2 classes\n"
+    )
 
 
 def test_of_many_classes_those_that_differ_most_are_shown(compare, runs):

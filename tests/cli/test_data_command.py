@@ -50,6 +50,26 @@ def test_what_is_found_is_said_and_nothing_is_changed(data, folder):
     assert sorted(folder.rglob("*")) == before
 
 
+def test_what_looks_alike_is_not_called_the_same(data, folder, tmp_path):
+    picture = Image.open(folder / "猫/1.png")
+    picture.resize((120, 112)).save(folder / "猫/larger.png")
+    code, out, _ = data("check", folder)
+    lines = [line.strip() for line in out.splitlines()]
+    assert code == 1 and "1  near duplicate: looks like another picture" in lines
+    assert "猫/1.png ~ 猫/larger.png" in lines
+    _, _, err = data("split", folder, "-o", tmp_path / "out")
+    assert "2 pictures look like another one; look-alikes are kept on one side" in err
+
+
+def test_one_folder_too_high_is_said(data, folder, tmp_path):
+    (tmp_path / "outer").mkdir()
+    folder.rename(tmp_path / "outer/set")
+    said = "outer/set holds the folders dog, 猫: did you mean that?"
+    code, out, _ = data("check", tmp_path / "outer")
+    assert code == 1 and said in out
+    assert said in data("split", tmp_path / "outer", "-o", tmp_path / "out")[2]
+
+
 def test_findings_as_json(data, folder, tmp_path):
     (folder / "dog/zero.jpg").touch()
     code, out, err = data("check", folder, "--json", "-")

@@ -77,7 +77,7 @@ def test_a_folder_becomes_metrics_tables_figures_and_a_page(evaluate, network, p
     classes = {row["label"]: row for row in rows("out/per_class.csv")}
     for name, one in told["per_class"].items():
         assert float(classes[name]["f1"]) == pytest.approx(one["f1"], abs=1e-6)
-    assert f"top-1 {100 * told['top1']:.1f}%" in out and "绿 色" in out
+    assert f"top-1 {100 * told['top1']:.1f}%  mean F1" in out and "绿 色" in out
     assert "left out, of classes that the model lacks: 5: pink (5)" in out
     for path in Path("out").glob("*.png"):
         with Image.open(path) as figure:
@@ -136,7 +136,7 @@ def test_thresholds_for_unknown_are_fitted_on_val_and_measured_on_test(
     assert told["strange"] == 5 and 0 <= told["of_strange"] <= 1 and told["temperature"] > 0
     assert told["kept"] is None or told["kept"] >= 0.95  # val and test are the same pictures here
     assert "unknown: " in out and "of 5 of other classes" in out
-    assert "Unknown" in Path("out/report.html").read_text("utf-8")
+    assert "<h2>未知</h2>" in Path("out/report.html").read_text("utf-8")
     code, _, err = evaluate("efficientnet_lite0", "set", "--classes", "1,2", "--fit-unknown")
     assert code == 2 and "no folder is called like a class" in err
 

@@ -102,3 +102,19 @@ def test_the_maps_of_a_video_are_the_librarys(trained):
     got = scale_cam_image(scale_cam_image(maps, (preset.size, preset.size)))
     assert got.std(axis=(1, 2)).min() > 0.05
     assert np.abs(got - expected).max() < 1e-4
+
+
+def test_what_is_like_nothing_that_was_learnt_is_shown_as_unknown(trained, cat_clip):
+    options = FileOptions(
+        model=str(trained / "run"), backend="torch", device="cpu", cam="none", lang=("zh",)
+    )
+    session = Session(options)
+
+    def shown(path):
+        source = open_source(str(path), replace(options, duration=1.0))
+        return [one.prediction for one in session.results(source)]
+
+    own, strange = shown(trained / "clip.mp4"), shown(cat_clip)
+    assert [one.shown[0].label for one in own] == [NAMES[0]] * EACH + [NAMES[1]] * EACH
+    assert {one.shown[0].label for one in strange} == {"未知"}
+    assert {one.topk[0].label for one in strange} <= set(NAMES)

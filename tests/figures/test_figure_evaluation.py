@@ -1,5 +1,6 @@
 """The figures of an evaluation and of a comparison: whole, of bounded size, of what they show."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 from vidcam.figures.calibration import calibration_diagram
 from vidcam.figures.compared import comparison
 from vidcam.figures.confusion import MOST_CLASSES, confusion_figure
-from vidcam.figures.features_map import class_look, feature_map, features_figure
+from vidcam.figures.features_map import FeatureMap, class_look, feature_map, features_figure
 from vidcam.figures.rates import rate_curves
+from vidcam.figures.training import trial_curves
 from vidcam.training.compare import Line, Measured
 from vidcam.training.metrics import class_curves, measure
 
@@ -52,7 +54,7 @@ def test_of_very_many_classes_the_most_confused_are_shown(style, drawn):
     figure = confusion_figure(counts, [f"c{n}" for n in range(400)], style)
     texts = [text.get_text() for text in figure.texts]
     assert {"c7", "c300"} <= set(texts) and sum(t.startswith("c") for t in texts) == MOST_CLASSES
-    assert any("100 of 400" in text for text in texts)
+    assert "Confusion matrix: the 100 classes with the most mistakes, of 400" in texts
     assert max(drawn(figure).shape) < 2600
 
 
@@ -95,6 +97,61 @@ def test_the_calibration_diagram_shows_share_and_gap(style, drawn, apart):
     heights = [patch.get_height() for patch in counts.patches]
     assert sum(heights) == pytest.approx(1)
     assert all(patch.get_y() + patch.get_height() <= 1 + 1e-9 for patch in panel.patches)
+
+
+def test_the_colours_of_the_calibration_have_a_legend(style, drawn, said):
+    logits, labels = some(3, 60)
+    for language, word in (("en", "surer than right"), ("zh", "过于自信"), ("ko", "과신")):
+        figure = calibration_diagram(measure(logits, labels, "abc").calibration, style,
+                                     language=language)  # fmt: skip
+        rgb = drawn(figure)
+        assert word in [text.get_text() for text in figure.texts] and not said
+        # The swatch has the colour of the bars' part: orange, at 35 % on white.
+        assert (np.abs(rgb[60:90].astype(int) - (240, 199, 166)).max(2) <= 2).any()
+
+
+def test_figures_have_their_words_in_the_language(style):
+    curves = class_curves(*some(3, 30), measure(*some(3, 30), "abc"))
+    features = FeatureMap(np.arange(3), np.full((3, 2), 0.5))
+    figures = (
+        confusion_figure(np.eye(2, 3, 1, dtype=np.int64), "ab", style, language="zh"),
+        rate_curves(curves, style, language="zh"),
+        features_figure(features, np.arange(3), np.arange(3) > 1, "abc", style, language="zh"),
+    )
+    texts = [text.get_text() for figure in figures for text in figure.texts]
+    texts += [text.get_text() for figure in figures for one in figure.axes for text in one.texts]
+    assert {"混淆矩阵", "其他", "精确率", "召回率", "假阳性率", "3 类平均"} <= set(texts)
+    english = [text for text in texts if re.search("[a-z]{3}", text)]
+    assert not english
+
+
+def trial(size, fit, strength, loss, accuracy=0.9, stage="square"):
+    return {"stage": stage, "size": size, "fit": fit, "strength": strength, "cv_loss": loss,
+            "cv_accuracy": accuracy}  # fmt: skip
+
+
+def test_the_trials_of_the_squares_are_told_from_those_of_the_chosen_one(style, drawn, said):
+    rows = [trial(224, "crop", 0.03, 0.13), trial(224, "stretch", 0.03, 0.08),
+            trial(288, "stretch", 0.03, 0.084)]  # fmt: skip
+    rows += [
+        trial(288, "stretch", one, 0.09 + one, 0.95 - one / 9, "strength")
+        for one in (0.003, 0.03, 3.0)
+    ]
+    figure = trial_curves(rows, style)
+    assert dark(drawn(figure)) > 300 and not said
+    loss, accuracy = figure.axes
+    lines = [sorted(zip(*line.get_data(), strict=True)) for line in loss.lines]
+    assert [len(line) for line in lines] == [1, 1, 1, 3] and len(accuracy.lines) == 4
+    assert lines[2][0][1] == 0.084 and lines[3][1][1] == 0.12  # the same square and strength
+    texts = [text.get_text() for text in figure.texts]
+    assert texts[0] == (
+        "288 px, stretch fit, regularisation 0.003: 95.0 % right in cross-validation"
+    )
+    assert {"0.003", "0.03", "3", "regularisation", "the chosen one"} <= set(texts)
+    assert list(loss.get_xticks()) == pytest.approx([np.log10(x) for x in (0.03, 0.003, 3.0)])
+    alone = trial_curves(rows[3:], style)
+    assert len(alone.axes[0].lines) == 1
+    assert "the chosen one" not in [text.get_text() for text in alone.texts]
 
 
 def test_the_map_sets_classes_apart_and_is_the_same_every_time(style, drawn):

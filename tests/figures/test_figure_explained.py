@@ -11,7 +11,7 @@ from vidcam.overlays.words import say
 from vidcam.pictures.explanation import Explanation, Heatmap, Look
 from vidcam.types import Rect, Score
 
-WIDTH, HEIGHT = 120, 90
+WIDTH, HEIGHT = 640, 480
 CAT, CUP = Score(281, "虎斑猫", "tabby cat", 0.834), Score(967, "浓缩咖啡", "espresso", 0.0001)
 ORANGE, RED, BLUE = (230, 120, 20), (128, 0, 0), (0, 0, 128)
 
@@ -94,21 +94,22 @@ def test_an_absent_class_is_said_in_the_figures_language(explanation, style, cel
 
 @pytest.mark.parametrize("fit", ["whole", "crop"])
 def test_heat_lies_on_its_half_and_colours_are_not_swapped(explanation, style, cells, fit):
-    crop = explanation.crop if fit == "whole" else Rect(30, 15, 60, 60)
+    crop = explanation.crop if fit == "whole" else Rect(160, 80, 320, 320)
     explanation = replace(explanation, crop=crop)
     explanation_panels(explanation, Look(alpha=1.0), style)
     [(original, alone, overlay)] = cells[0][0]
     assert (original.rgb == ORANGE).all()
     middle = crop.y + crop.height // 2
-    left, right = crop.x + 3, crop.x + crop.width - 4
+    left, right = crop.x + 16, crop.x + crop.width - 17
     assert np.abs(alone.rgb[middle, left].astype(int) - RED).max() <= 2
     assert np.abs(alone.rgb[middle, right].astype(int) - BLUE).max() <= 2
     assert np.abs(overlay.rgb[middle, left].astype(int) - RED).max() <= 8
     assert np.abs(overlay.rgb[middle, right].astype(int) - ORANGE).max() <= 8
     if fit == "crop":
-        for cell, outside in ((alone, BLUE), (overlay, ORANGE)):
-            assert np.abs(cell.rgb[5].astype(int) - outside).max() <= 8
-            assert np.abs(cell.rgb[:, 5].astype(int) - outside).max() <= 8
+        for cell, colour in ((alone, BLUE), (overlay, ORANGE)):
+            pale = np.array(colour) * 0.45 + 255 * 0.55  # the network saw nothing there
+            assert np.abs(cell.rgb[:80] - pale).max() <= 8
+            assert np.abs(cell.rgb[:, 480:] - pale).max() <= 8
 
 
 def test_opacity_and_colours_are_as_asked(explanation, style, cells):
@@ -119,7 +120,7 @@ def test_opacity_and_colours_are_as_asked(explanation, style, cells):
         Look(alpha=1.0, colormap="viridis"),
     ):
         explanation_panels(explanation, look, style)
-    pale, half, full, viridis = (found[0][0][2].rgb[45, 4].astype(int) for found in cells)
+    pale, half, full, viridis = (found[0][0][2].rgb[240, 21].astype(int) for found in cells)
     assert np.abs(pale - ORANGE).max() <= 4
     assert np.abs(half - (pale + full) / 2).max() <= 4
     assert np.abs(viridis - (253, 231, 37)).max() <= 8
@@ -141,9 +142,31 @@ def test_guided_gradients_are_shown_around_grey(explanation, style, cells):
     explanation_grid(with_heat(explanation, guided), Look(), style)
     shown = cells[0][0][0][0].rgb
     assert shown.shape == (HEIGHT, WIDTH, 3)
-    assert (shown[5, 5] == 128).all()
+    assert (shown[27, 27] == 128).all()
     red, green, blue = shown[HEIGHT // 2, WIDTH // 2]
     assert red == 255 and green == blue == 128
+
+
+@pytest.mark.parametrize("side", [51, 64, 130])
+def test_heat_on_a_tiny_picture_is_as_smooth_as_on_a_large_one(explanation, style, cells, side):
+    """Drawn on its few pixels it came as stripes and squares."""
+    grid = np.random.default_rng(3).random((7, 7)).astype(np.float32)
+    seen = replace(heatmap(), grid=grid)
+    for size in (side, 560):
+        grey = np.full((size, size, 3), 128, np.uint8)
+        whole = Rect(0, 0, size, size)
+        given = with_heat(explanation, seen, rgb=grey, crop=whole)
+        explanation_grid(given, Look(alpha=1.0), style)
+    tiny, large = (found[0][0][0].rgb.astype(int) for found in cells)
+    assert np.abs(tiny - large).max() <= 4
+
+
+def test_a_picture_of_normal_size_is_drawn_on_pixel_for_pixel(explanation, style, cells):
+    rgb = np.random.default_rng(1).integers(0, 256, (600, 800, 3), np.uint8)
+    given = replace(explanation, rgb=rgb, crop=Rect(0, 0, 800, 600))
+    explanation_panels(given, Look(), style)
+    assert (cells[0][0][0][0].rgb == rgb).all()
+    assert cells[0][0][0][2].rgb.shape == rgb.shape
 
 
 def test_a_picture_of_any_size_is_drawn(explanation, style, drawn):

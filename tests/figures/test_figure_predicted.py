@@ -65,12 +65,12 @@ def test_the_overlay_is_the_picture_with_a_panel_on_it(picture, tmp_path, said):
 
 
 def test_unknown_is_what_the_picture_carries(picture):
-    draw, image = drawing("overlay"), Image.open(picture)
+    draw, image = drawing("overlay"), np.asarray(Image.open(picture))
     known = draw.overlay(predicted(picture), image).astype(int)
     unknown = draw.overlay(predicted(picture, UNKNOWN), image).astype(int)
     only = draw.overlay(predicted(picture, SCORES[:1]), image).astype(int)
     none = draw.overlay(predicted(picture, ()), image).astype(int)
-    plain = np.asarray(image).astype(int)
+    plain = image.astype(int)
     # A row of another text, no rows below it, and nothing at all.
     assert np.abs(unknown - only)[:40].mean() > 1
     assert np.abs(unknown - known)[40:80].mean() > 5
@@ -109,6 +109,20 @@ def test_a_chart_has_a_bar_for_each_score_and_both_has_the_picture_too(picture, 
 
     assert colours(both) > 5 * colours(chart)
     assert said == []
+
+
+def test_labels_beside_a_chart_cover_no_more_of_a_tiny_picture_than_of_a_large_one(tmp_path):
+    covered = []
+    for side in (60, 150, 600):
+        path, target = tmp_path / f"{side}.png", tmp_path / f"{side}-both.png"
+        Image.new("RGB", (side, side), (30, 200, 90)).save(path)
+        drawing("both").save(predicted(path), str(path), target, overwrite=False)
+        green = np.abs(pixels(target) - (30, 200, 90)).max(-1) < 12
+        rows, columns = green.any(1).nonzero()[0], green.any(0).nonzero()[0]
+        size = len(rows), len(columns)
+        covered.append(1 - green.sum() / (size[0] * size[1]))
+        assert size == (360, 360)
+    assert max(covered) - min(covered) < 0.03 and max(covered) < 0.25
 
 
 def test_what_goes_wrong_leaves_no_file(picture, tmp_path):

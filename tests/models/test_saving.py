@@ -17,6 +17,7 @@ from vidcam.models.architectures import create
 from vidcam.models.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
 from vidcam.models.heads import with_new_head
 from vidcam.models.saving import save_whole
+from vidcam.neighbours import Neighbours
 from vidcam.options import FileOptions
 
 LABELS = ("猫", "いぬ", "고양이", "bee")
@@ -99,6 +100,18 @@ def test_all_that_is_saved_comes_back(checkpoint, tmp_path):
     assert (model.temperature, model.thresholds) == (1.7, (0.1, 0.2, 0.0, 1.0))
     assert (model.size, model.fit, model.layer, model.labels.shown) == (32, "pad", "conv3", LABELS)
     assert [m.p for m in model.net if isinstance(m, torch.nn.Dropout)] == [0.25, 0.25]
+    assert found.neighbours is None and model.neighbours is None
+
+
+def test_neighbours_come_back(checkpoint, tmp_path):
+    path = tmp_path / "ck.pt"
+    neighbours = Neighbours(np.eye(3, 5, dtype=np.float16), 0.25)
+    save_checkpoint(path, dataclasses.replace(checkpoint, neighbours=neighbours))
+    for found in (
+        read_checkpoint(path).neighbours,
+        load_model(FileOptions(model=str(path))).neighbours,
+    ):
+        assert np.array_equal(found.features, neighbours.features) and found.least == 0.25
 
 
 def test_a_model_without_unknown_has_neither_temperature_nor_thresholds(builtin):

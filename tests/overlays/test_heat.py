@@ -67,6 +67,19 @@ def test_the_hot_spot_is_where_the_map_is_hot(crop, row, column):
     assert not luma[far].any() and luma[~far].any()
 
 
+def test_a_small_rectangle_has_no_stripes():
+    """The coarse map must not have fewer rows and columns than the map itself has cells."""
+    stripes = np.zeros((7, 7), np.float32)
+    stripes[:, ::2] = 1
+    for grid in (stripes, stripes.T.copy()):
+        found = []
+        for side in (48, 480):
+            _, (luma, _, _) = drawn(picture_of(np.full((side, side, 3), 128.0)), grid, alpha=1.0)
+            cells = cv2.resize(luma.astype(np.float32), (7, 7), interpolation=cv2.INTER_AREA)
+            found.append(cells.ravel())
+        assert np.corrcoef(*found)[0, 1] > 0.95
+
+
 def every_pixel(picture, cam, crop, alpha):
     """The planes with each pixel coloured by itself, in float."""
     levels = np.rint(cam * 255).astype(np.uint8)

@@ -2,11 +2,13 @@
 
 import re
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from test_yuv import picture_of, rgb_of_picture
 
+import vidcam
 from vidcam import yuv
 from vidcam.options import LiveOptions
 from vidcam.overlays.fonts import FontChain
@@ -247,6 +249,17 @@ def test_every_word_is_drawn_by_the_bundled_font(caplog):
         for text in texts:
             assert "".join(part for _, part in fonts.runs(text, "")) == text
     assert not caplog.records
+
+
+def test_every_phrase_that_is_said_is_known():
+    files = [file.read_text("utf-8") for file in Path(vidcam.__file__).parent.rglob("*.py")]
+    said = {
+        phrase
+        for text in files
+        if "vidcam.overlays.words import" in text
+        for phrase in re.findall(r'\bsay\(\s*"([^"]+)"', text)
+    }
+    assert len(said) > 20 and said <= set(PHRASES)
 
 
 def test_a_phrase_without_a_translation_stays_as_it_is():

@@ -75,8 +75,42 @@ def test_runs_of_train_are_found_by_their_evaluation_else_by_their_checkpoint(tm
     evaluated, other, _ = read_runs([adam, sgd, runs[0] + "/metrics.json"])
     assert evaluated.name == "adam" and evaluated.totals["top1"] == 0.9
     (counts, told) = warnings([evaluated, other])
-    assert "adam 100, sgd 40" in counts and told.startswith("sgd: known")
+    assert "adam on 100 pictures, 1 classes; sgd on 40 pictures" in counts and told.startswith(
+        "sgd: known"
+    )
     assert not list(warnings([evaluated, evaluated]))
+
+
+def written(place, name, **more):
+    (place / name).mkdir()
+    one = metrics(0.9, more.pop("per_class"), **more)
+    (place / name / "metrics.json").write_text(json.dumps(one), "utf-8")
+    return str(place / name)
+
+
+def test_runs_of_other_pictures_or_classes_are_told_apart_in_one_sentence(tmp_path):
+    both = {"猫": 1.0, "狗": 1.0}
+    first = written(tmp_path, "one", per_class=both, folder="两类", part="test")
+    for number, (more, says) in enumerate((
+        ({"per_class": both, "folder": "./两类/", "part": "test"}, ""),
+        ({"per_class": both, "folder": "三类", "part": "test"}, "三类, part test, 100 pictures"),
+        ({"per_class": both, "folder": "两类", "part": "val"}, "两类, part val, 100 pictures"),
+        ({"per_class": {"猫": 1.0}, "folder": "两类", "part": "test"}, "1 classes, without 狗"),
+        ({"per_class": both | {"鸟": 1.0}, "folder": "两类", "part": "test"}, ", without 鸟; "),
+        ({"per_class": both, "folder": "两类", "part": "test", "n": 7}, "part test, 7 pictures"),
+        ({"per_class": both, "folder": "两类", "part": "test", "n": None}, ""),
+    )):  # fmt: skip
+        told = list(warnings(read_runs([first, written(tmp_path, str(number), **more)])))
+        assert len(told) == bool(says) and says in "".join(told), more
+
+
+def test_of_few_classes_the_best_five_say_nothing(tmp_path):
+    few, many = (
+        written(tmp_path, str(count), per_class={"a": 1.0}, settings={"classes": count})
+        for count in (5, 6)
+    )
+    totals = [run.totals for run in read_runs([few, many])]
+    assert "top5" not in totals[0] and totals[1]["top5"] == 1.0
 
 
 def test_runs_of_one_name_are_told_apart_by_their_paths(runs, tmp_path):

@@ -117,9 +117,10 @@ def test_errors_are_one_sentence(made, tmp_path):
         find_dataset(tmp_path / "none")
     with pytest.raises(SourceError, match="holds no picture; vidcam wants"):
         find_dataset(made("a/1.txt", "b/"))
-    (tmp_path / "file").touch()
-    with pytest.raises(SourceError, match="not a directory"):
-        find_dataset(tmp_path / "file")
+    for name, said in (("file", "not a directory"), ("a.ZIP", "is an archive; unpack it first")):
+        (tmp_path / name).touch()
+        with pytest.raises(SourceError, match=said):
+            find_dataset(tmp_path / name)
     one = made("a/1.jpg")
     assert find_dataset(one).classes == ("a",)
     with pytest.raises(UsageError, match="only the class a; at least 2 are wanted"):
@@ -129,3 +130,18 @@ def test_errors_are_one_sentence(made, tmp_path):
 def test_two_folders_of_one_part_are_refused(made):
     with pytest.raises(UsageError, match="both val/ and validation/"):
         find_dataset(made("train/a/1.jpg", "val/a/1.jpg", "validation/a/1.jpg"))
+
+
+def test_one_folder_too_high_is_said(made):
+    top = made("三类/train/a/1.jpg", "三类/train/b/1.jpg", "三类/val/a/1.jpg", "__MACOSX/a/1.jpg")
+    with pytest.raises(UsageError, match=r"set/三类 holds the folders train, val: did you mean"):
+        find_dataset(top)
+
+
+def test_a_single_class_of_folders_is_doubted(made):
+    top = made("三类/花/1.jpg", "三类/菜/1.jpg", "三类/空/", "notes.txt")
+    dataset = find_dataset(top)
+    assert dataset.classes == ("三类",)
+    assert dataset.doubt == f"{top}/三类 holds the folders 花, 菜: did you mean that?"
+    assert find_dataset(made("三类/1.jpg")).doubt == ""
+    assert find_dataset(made("more/1.jpg")).doubt == ""

@@ -15,6 +15,7 @@ from torchvision import models
 
 from vidcam.errors import SourceError, UsageError
 from vidcam.models.checkpoint import read_checkpoint
+from vidcam.overlays.words import say
 from vidcam.pictures.options import ImageOptions
 from vidcam.pictures.predictor import Predictor
 from vidcam.training.dataset import find_dataset
@@ -24,6 +25,7 @@ from vidcam.training.evaluate import Evaluator
 from vidcam.training.evaluation import Evaluation
 from vidcam.training.report import page, percent
 from vidcam.training.worst import Wrong, confused_pairs, wrong_answers
+from vidcam.values import LANGUAGES
 
 COLOURS = ("red", "green", "blue")
 
@@ -47,7 +49,7 @@ def options(model, **more):
 def answered(checkpoint, folder, **more):
     evaluator = Evaluator(options(checkpoint, **more))
     matched = evaluator.match(find_dataset(folder))
-    return evaluator, evaluator(matched, matched.dataset.samples)
+    return evaluator, evaluator(matched.places, matched.dataset.samples)
 
 
 def evaluated(model, folder, details=True, **more):
@@ -175,6 +177,20 @@ def test_results_do_not_lie_among_the_pictures(tmp_path):
     check_outside(str(tmp_path.parent / "out"), str(tmp_path))
 
 
+def test_what_new_pictures_are_held_against_is_train_or_what_the_model_has(tmp_path, folder):
+    path = small_checkpoint(tmp_path, COLOURS)
+    for part in ("train", "val", "test"):
+        shutil.copytree(folder, tmp_path / "set" / part)
+    evaluated(path, tmp_path / "set", False, fit_unknown=True)
+    first = read_checkpoint(path).neighbours
+    assert first.features.shape == (18, 512)
+    shutil.rmtree(tmp_path / "set" / "train")
+    evaluated(path, tmp_path / "set", False, fit_unknown=True)
+    again = read_checkpoint(path).neighbours
+    assert np.array_equal(again.features, first.features)
+    assert again.least == pytest.approx(first.least, abs=1e-3)
+
+
 def test_classes_that_the_model_lacks_are_left_out_and_counted(checkpoint, folder):
     found = evaluated(checkpoint, folder, details=False)
     told = found.as_record()
@@ -202,6 +218,7 @@ def test_the_thresholds_go_into_the_checkpoint_and_the_scores_have_its_temperatu
     assert after.temperature > 0 and len(after.thresholds) == 3
     for key, tensor in before.state_dict.items():
         assert torch.equal(tensor, after.state_dict[key])
+    assert after.neighbours is None  # nothing was learnt from that the pictures could be like
     kept = replace(after, temperature=None, thresholds=None, state_dict={}, versions={})
     assert kept == replace(before, state_dict={}, versions={})
     assert found.said.strange == 2 and found.said.temperature == after.temperature
@@ -280,7 +297,7 @@ def test_the_page_needs_nothing_and_runs_nothing(tmp_path):
     folder = fill(tmp_path / "<u>set", names)
     (folder / "狗" / "broken<b>.png").write_bytes(b"nothing")
     found = evaluated(model, folder)
-    text = page(found, {"Confusion <matrix>": b"\x89PNG"})
+    text = page(found, {"confusion <matrix>.png": b"\x89PNG"})
     seen = Page()
     seen.feed(text)
     allowed = {"html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "p", "dl", "div",
@@ -293,6 +310,44 @@ def test_the_page_needs_nothing_and_runs_nothing(tmp_path):
     assert "broken<b>.png" in seen.text
     assert seen.titles == 1 + 10  # the page's, and a point's each
     assert seen.tags.count("img") >= 1 + len(found.wrong)
+
+
+def test_the_page_speaks_the_language_of_the_labels(checkpoint, folder):
+    found = evaluated(checkpoint, folder, lang=("zh", "en"))
+    said = []
+    for language in LANGUAGES:
+        seen = Page()
+        seen.feed(page(replace(found, subject=replace(found.subject, language=language)), {}))
+        said.append(seen.text)
+        for phrase in ("worst", "most confused", "left out", "least first", "recall", "mean"):
+            assert say(phrase, language, "F1") in seen.text
+        assert "top-5" not in seen.text  # three classes are always among the best five
+    assert page(found, {}).startswith('<!doctype html><html lang="zh">')
+    assert not any("Worst" in text for text in said[:4])
+
+
+def test_what_validated_a_model_is_not_what_tells_its_worth(tmp_path, folder):
+    """`vidcam train` chooses by val; where there is none, by test."""
+    model = small_checkpoint(tmp_path, COLOURS, temperature=2.0, thresholds=(0.1, 0.2, 0.3))
+    for name in ("train", "val", "test"):
+        shutil.copytree(folder, tmp_path / "set" / name)
+
+    def caution(part):
+        given = options(model, part=part)
+        dataset = find_dataset(tmp_path / "set")
+        return Evaluation(given, dataset, choose_sides(dataset, given)).caution
+
+    assert "temperature and thresholds were chosen by these pictures" in caution("val")
+    assert "it has seen these" in caution("train") and caution("test") == ""
+    assert "it has seen these" in caution("all")
+    shutil.rmtree(tmp_path / "set" / "val")
+    assert "chosen by these pictures" in caution("test")
+    found = evaluated(model, tmp_path / "set", details=False)
+    assert "最佳轮次、温度和阈值" in page(found, {})
+    assert found.as_record()["settings"] == {
+        "classes": 3, "fit": found.subject.fit, "size": found.subject.size, "temperature": 2.0
+    }  # fmt: skip
+    assert type(found.as_record()["settings"]["size"]) is int
 
 
 def test_pictures_in_the_page_are_small(tmp_path):

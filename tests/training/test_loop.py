@@ -206,7 +206,7 @@ def test_corrupt_pictures_are_skipped_and_named(tmp_path, caplog):
     assert all(any(path.name in one for one in caplog.messages) for path in bad)
     for path in folder.rglob("*.png"):
         path.write_bytes(b"nothing")
-    with pytest.raises(SourceError, match="no training picture could be read"):
+    with pytest.raises(SourceError, match="no batch held a training picture"):
         train(str(folder), Place(tmp_path / "other"), SMALL)
 
 
@@ -287,3 +287,11 @@ def test_a_folder_is_a_model(pictures, tmp_path):
     assert sorted(path.name for path in Path(ended.folder.path).iterdir()) == [
         "best.pt", "last.pt", "log.csv", "state.pt",
     ]  # fmt: skip
+
+
+def test_the_best_network_knows_what_it_has_learnt_from(pictures, tmp_path):
+    train(pictures, Place(tmp_path / "run"), SMALL)
+    folder = RunFolder(tmp_path / "run")
+    best, last = read_checkpoint(folder.best), read_checkpoint(folder.last)
+    assert best.neighbours.features.shape == (24, 512) and -1 <= best.neighbours.least <= 1
+    assert last.neighbours is None and len(last.thresholds) == len(best.thresholds) == 2

@@ -69,7 +69,7 @@ def test_the_sheet_shows_each_picture_and_its_levels(folder):
     top = next(y for y in range(60, 130) if (drawn[y : y + 176, 28:204] == first).all())
     assert top > 60
     texts = [text.get_text() for text in figure.texts]
-    assert {"a title", "a note", *shown.labels} <= set(texts)
+    assert {"a title", "a note", "level, 0 to 255", *shown.labels} <= set(texts)
     (levels,) = figure.axes
     red = shown.pixels[..., 0]
     line = levels.lines[-1].get_ydata()

@@ -59,6 +59,7 @@ def test_fix_moves_what_is_bad_and_restore_brings_it_back(bad):
         str(bad / name) for name in gone if name in before
     }  # fmt: skip
     assert all((target / row["to"]).is_file() and row["reason"] for row in rows)
+    assert [row["reason"] for row in rows if ".ipynb" in row["to"]] == ["stray"]
     left = [one.kind for one in check(bad).findings]
     assert left == [one.kind for one in remaining(report, moves)] == ["small", "two labels"]
 

@@ -124,6 +124,19 @@ def test_corrupt_pictures_do_not_stop_a_solved_head(tmp_path):
     assert len(ended.unread) == 2 and ended.metrics["val_n"] == 7
 
 
+@pytest.mark.parametrize("part", ["train", "val"])
+@pytest.mark.parametrize("more", [{}, {"arch": "simplecnn"}])
+def test_a_run_that_could_read_nothing_leaves_no_folder(tmp_path, part, more):
+    folder = photos(tmp_path / "set", train=4, val=3)
+    for path in (folder / part).rglob("*.png"):
+        path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(
+        SourceError, match=r"no batch held a training picture|picture could be read"
+    ):
+        train(str(folder), Place(tmp_path / "run"), replace(QUICK, fit="crop", **more))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_is_replaced_resumed_or_refused(pictures, ended, tmp_path):
     path = ended.folder.path
     with pytest.raises(UsageError, match=r"not empty; --resume goes on with its run, -y replaces"):
@@ -146,8 +159,12 @@ def test_a_run_goes_on_only_with_what_it_was_begun_with(tmp_path):
     folder, place = photos(tmp_path / "set", train=4, val=3), Place(tmp_path / "run")
     train(str(folder), place, LOOP)
     again = replace(place, resume=True)
-    with pytest.raises(UsageError, match=r"--lr 0\.5: the run in .* was begun with None"):
+    with pytest.raises(UsageError, match=r"--lr 0\.5: the run in .* was begun with the default;"):
         train(str(folder), again, TrainOptions(epochs=3, lr=0.5))
+    with pytest.raises(UsageError, match=r"--balance: the run in .* was begun without;"):
+        train(str(folder), again, TrainOptions(epochs=3, balance=True))
+    with pytest.raises(UsageError, match=r"--batch 8: the run in .* was begun with 32;"):
+        train(str(folder), again, TrainOptions(epochs=3, batch=8))
     (folder / "train" / "冷 cold" / "0.png").rename(folder / "train" / "冷 cold" / "x.png")
     with pytest.raises(UsageError, match="other pictures than the folder holds now"):
         train(str(folder), again, TrainOptions(epochs=3))
@@ -158,6 +175,47 @@ def test_a_run_goes_on_only_with_what_it_was_begun_with(tmp_path):
     (tmp_path / "run" / "state.pt").write_bytes(b"PK nothing")
     with pytest.raises(UsageError, match=r"state\.pt is damaged"):
         train(str(folder), again, TrainOptions(epochs=3))
+
+
+@pytest.mark.parametrize("wrong", [{"device": "cuda:99"}, {"freeze": "99", "device": "cpu"}])
+def test_what_is_refused_leaves_all_as_it_was(tmp_path, wrong):
+    folder = photos(tmp_path / "set", train=4, val=3)
+    options, path = TrainOptions(imgsz=64, **wrong), tmp_path / "run"
+    said = r"--device cuda:99: torch sees|--freeze 99: of \d+ layers at least one"
+    with pytest.raises(UsageError, match=said):
+        train(str(folder), Place(path), options)
+    assert not path.exists()
+    path.mkdir()
+    (path / "best.pt").touch()
+    with pytest.raises(UsageError, match=said):
+        train(str(folder), Place(path, overwrite=True), options)
+    assert (path / "best.pt").exists()
+
+
+def test_of_another_version_only_a_solved_head_begins_anew(pictures, ended, tmp_path, caplog):
+    path = tmp_path / "run"
+    path.mkdir()
+    state = ended.folder.read_state() | {"done": False, "digest": "another", "vidcam_run": 0}
+    torch.save(state, path / "state.pt")
+    caplog.set_level("INFO", "vidcam")
+    again = train(pictures, Place(path, resume=True), TrainOptions())
+    assert again.metrics == ended.metrics and again.folder.read_state()["done"]
+    assert "of another version of vidcam; its head, which is solved, begins anew" in caplog.text
+    torch.save(state | {"kind": "loop"}, path / "state.pt")
+    with pytest.raises(UsageError, match=r"of another version of vidcam; begin anew with -y, or"):
+        train(pictures, Place(path, resume=True), TrainOptions())
+    torch.save({"net": {}}, path / "state.pt")
+    with pytest.raises(UsageError, match="is no state of a run"):
+        train(pictures, Place(path, resume=True), TrainOptions())
+
+
+def test_a_checkpoint_of_fixed_size_says_which(tmp_path):
+    folder, place = photos(tmp_path / "set", train=4, val=3), Place(tmp_path / "run")
+    train(str(folder), place, LOOP)
+    begun = TrainOptions(from_=str(place.folder), imgsz=23)  # pools to as much as 16
+    with pytest.raises(UsageError, match=r"are for 16 px, .* to 24 px; --imgsz 16 goes on"):
+        start_of(replace(begun, imgsz=24), ("a", "b"))
+    assert start_of(begun, ("a", "b")).preset.size == 23
 
 
 def test_a_checkpoint_of_ones_own_begins_another_set(ended, tmp_path):

@@ -5,7 +5,13 @@ import pytest
 from scipy.special import softmax
 
 from vidcam.errors import UsageError
-from vidcam.training.unknown import fit_temperature, fit_unknown, is_unknown, measure_unknown
+from vidcam.training.unknown import (
+    Learnt,
+    fit_temperature,
+    fit_unknown,
+    is_unknown,
+    measure_unknown,
+)
 
 
 def honest(count, classes, seed=0):
@@ -91,3 +97,35 @@ def test_what_is_far_from_every_class_is_said_to_be_unknown():
     assert said.of_known == pytest.approx(1 - said.kept, abs=0.03)
     nobody = measure_unknown(unknown, known[:9], (labels[:9] + 1) % 5, strange[:0])
     assert nobody.kept is None and nobody.of_strange is None and nobody.strange == 0
+
+
+def kinds(count, number, seed):
+    """Features (N, 40) of `number` kinds, each about a direction of its own, and their kind."""
+    rng = np.random.default_rng(seed)
+    of = rng.integers(0, number, count)
+    return 6 * np.eye(40)[of] + rng.normal(0, 1, (count, 40)), of
+
+
+def test_what_resembles_nothing_that_was_learnt_is_unknown_however_sure_the_scores_are():
+    features, _ = kinds(300, 2, 0)
+    others, labels = kinds(200, 2, 1)
+    strange = np.random.default_rng(2).normal(0, 2, (150, 40)) + 6 * np.eye(40)[5]
+    logits = 8 * np.eye(2)[labels]
+    learnt = Learnt.of(features, np.arange(300) % 5, others)
+    unknown = fit_unknown(logits, labels, learnt=learnt)
+    assert unknown.neighbours.features.shape == (300, 40)
+    said = measure_unknown(unknown, logits, labels, 8 * np.eye(2)[labels[:150]], others, strange)
+    assert said.kept >= 0.95 and said.of_strange > 0.9
+    # Without their features the same pictures are as well known as any.
+    assert not is_unknown(8 * np.eye(2)[labels[:150]], unknown).any()
+    fresh, kind = kinds(500, 2, 3)
+    assert 0.01 < is_unknown(8 * np.eye(2)[kind], unknown, fresh).mean() < 0.06
+
+
+def test_look_alikes_in_one_fold_and_a_single_fold_tell_nothing_of_new_pictures():
+    twice = np.repeat(np.eye(4), 2, axis=0)
+    apart = Learnt.of(twice, np.repeat(np.arange(4), 2), twice[:0])
+    assert apart.nearness.max() == 0 and len(apart.nearness) == 8
+    others = np.array([[1.0, 1, 0, 0]])
+    single = Learnt.of(twice, np.zeros(8, int), others)
+    assert single.nearness == pytest.approx([np.sqrt(0.5)], abs=1e-3)

@@ -43,13 +43,15 @@ class Second:
 class Output:
     """One batch's result: logits (N, K) float32 and, if asked for, signed maps (N, h, w).
 
-    `classes` (N,) are those that the maps explain.
+    `classes` (N,) are those that the maps explain. `features` (N, D) float32 are what the head was
+    given, None where the engine does not know it.
     """
 
     logits: NDArray[np.float32]
     maps: Map | None = None
     classes: NDArray[np.int64] | None = None
     second_maps: Map | None = None
+    features: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ All of it stays on the device until the end: a logit that went to the host and b
 make a GPU wait.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -65,33 +65,43 @@ def _left_out(choice: Choice, device: str) -> Tensor:
 
 def output_of(cut: split.Cut, explained: Explained) -> Pending:
     """The output of a pass, with maps if it is to be explained."""
+    found = {"logits": cut.logits}
+    if cut.features is not None:
+        found["features"] = cut.features
     if explained.choice is None:
-        return fetch([cut.logits])
+        return fetch(found)
     with torch.no_grad():
         activation = to_grid(cut.activation)
         # Without a gradient the method is one that ignores it.
         gradients = [to_grid(gradient) for gradient in cut.gradients] or [activation]
-        found = [cut.logits, METHODS[explained.method](activation, gradients[0])]
-        found.append(explained.classes(cut.logits))
+        found["maps"] = METHODS[explained.method](activation, gradients[0])
+        found["classes"] = explained.classes(cut.logits)
         if explained.second is not None:
-            found.append(METHODS[explained.second.method](activation, gradients[-1]))
+            found["second_maps"] = METHODS[explained.second.method](activation, gradients[-1])
     return fetch(found)
 
 
-def fetch(found: Sequence[Tensor]) -> Pending:
+def fetch(found: Mapping[str, Tensor]) -> Pending:
     """The fields of an Output, on their way to the host: from a GPU without waiting for it."""
-    values = [value if value.dtype == torch.int64 else value.float() for value in found]
-    if not values[0].is_cuda:
-        output = Output(*(value.cpu().numpy() for value in values))
+    values = {
+        name: value if value.dtype == torch.int64 else value.float()
+        for name, value in found.items()
+    }
+    first = values["logits"]
+    if not first.is_cuda:
+        output = Output(**{name: value.cpu().numpy() for name, value in values.items()})
         return lambda: output
-    hosts = [torch.empty(value.shape, dtype=value.dtype, pin_memory=True) for value in values]
-    for host, value in zip(hosts, values, strict=True):
-        host.copy_(value, non_blocking=True)
+    hosts = {
+        name: torch.empty(value.shape, dtype=value.dtype, pin_memory=True)
+        for name, value in values.items()
+    }
+    for name, value in values.items():
+        hosts[name].copy_(value, non_blocking=True)
     done = torch.cuda.Event()  # type: ignore[no-untyped-call]
-    done.record(torch.cuda.current_stream(values[0].device))
+    done.record(torch.cuda.current_stream(first.device))
 
     def wait() -> Output:
         done.synchronize()
-        return Output(*(host.numpy() for host in hosts))
+        return Output(**{name: host.numpy() for name, host in hosts.items()})
 
     return wait

@@ -6,17 +6,19 @@ while the caller prepares the next batch.
 """
 
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from vidcam.backends import Choice, Pending, Second
 from vidcam.backends.fold import fold_batchnorm
-from vidcam.backends.output import Explained, fetch, output_of
+from vidcam.backends.output import Explained, output_of
 from vidcam.cam import split
 from vidcam.cam.layers import layer_of
 from vidcam.errors import UnknownName, UsageError
 from vidcam.models import Model
+from vidcam.models.heads import HeadInput
 from vidcam.options import CamOptions, ModelOptions
 from vidcam.types import Pixels
 
@@ -64,13 +66,15 @@ class TorchBackend:
 
     def _start(self, pixels: Pixels, explained: Explained) -> Pending:
         inputs = self._normalise(upload(pixels, self.device))
-        if self._layer is None:
-            with torch.no_grad(), self._autocast():
-                return fetch([self._net(inputs)])
-        choosers = map(_weights, explained.choosers)
-        with self._autocast():
-            cut = split.forward(self._net, self._layer, inputs, *choosers, tail=self._tail)
-        return output_of(cut, explained)
+        with HeadInput(self._net) as head, self._autocast():
+            if self._layer is None:
+                with torch.no_grad():
+                    logits = self._net(inputs)
+                cut = split.Cut(logits, logits, ())
+            else:
+                choosers = map(_weights, explained.choosers)
+                cut = split.forward(self._net, self._layer, inputs, *choosers, tail=self._tail)
+        return output_of(replace(cut, features=head.features(len(pixels))), explained)
 
     def _autocast(self) -> AbstractContextManager[object]:
         return autocast(self.precision, self.device)

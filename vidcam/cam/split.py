@@ -25,11 +25,15 @@ Chooser = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Cut:
-    """What one pass gives: logits (N, K), activation (N, C, h, w), and dY/dA of each choice."""
+    """What one pass gives: logits (N, K), activation (N, C, h, w), and dY/dA of each choice.
+
+    `features` (N, D) are what the head is given, None where it is not known.
+    """
 
     logits: Tensor
     activation: Tensor
     gradients: tuple[Tensor, ...]
+    features: Tensor | None = None
 
 
 class LayerError(UsageError):
@@ -99,7 +103,8 @@ def differentiate(
         with torch.enable_grad():
             score = tail.scores(features, choose(logits)).sum()
         gradients.append(_derivative(score, leaf, left))
-    return Cut(logits, leaf.detach(), tuple(gradients))
+    given = features.detach() if tail.has_head else None
+    return Cut(logits, leaf.detach(), tuple(gradients), given)
 
 
 def one_hot(classes: Tensor, like: Tensor) -> Tensor:

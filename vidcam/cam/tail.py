@@ -121,6 +121,11 @@ class Tail:
         return Head(features, self._tensors[weight], self._tensors.get(bias or ""))
 
     @property
+    def has_head(self) -> bool:
+        """Whether it ends in a linear layer, so that `features` are not the logits themselves."""
+        return self._head is not None
+
+    @property
     def crossing(self) -> int:
         """How many tensors cross the cut beside the activation."""
         return len(self._inputs) - 1

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from vidcam import __version__
+from vidcam.cli.options import Commands
 from vidcam.errors import VidcamError, redact
 
 COMMANDS = {
@@ -35,7 +36,7 @@ COMMANDS = {
 log = logging.getLogger("vidcam")
 
 
-class LazyCommands(click.Group):
+class LazyCommands(Commands):
     """Imports a command when it is called, so that --help is quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -56,7 +57,7 @@ class LazyCommands(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
-            raise click.Abort from error
+            raise click.Abort(str(error)) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The help's list, without importing the commands."""
@@ -101,8 +102,8 @@ def main() -> None:
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
         hint = f" (see {where} --help)" if where else ""
         _fail(f"{error.format_message().rstrip('.')}{hint}", error.exit_code)
-    except click.Abort:
-        _fail("interrupted", 130)
+    except click.Abort as error:
+        _fail(str(error) or "interrupted", 130)
     except VidcamError as error:
         _fail(str(error), error.exit_code, error)
     except KeyboardInterrupt:

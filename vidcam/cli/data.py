@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from vidcam.cli.options import options_of, verbosity
+from vidcam.cli.options import Commands, options_of, verbosity
 from vidcam.errors import UsageError
 from vidcam.pictures.inputs import readable
 from vidcam.training.options import PreviewOptions, SplitOptions
@@ -24,7 +24,7 @@ log = logging.getLogger("vidcam")
 MOST_SHOWN = 5
 
 
-@click.group("data")
+@click.group("data", cls=Commands)
 def command() -> None:
     """Check, divide, measure and preview folders of labelled pictures.
 
@@ -122,7 +122,8 @@ def report_lines(report: "Report") -> list[str]:
             continue
         lines.append(f"{len(found):6d}  {kind}: {meaning}")
         for one in found[:MOST_SHOWN]:
-            paths = " = ".join([*map(readable, one.paths[:4]), *(["…"] * (len(one.paths) > 4))])
+            same = " ~ " if kind.startswith("near") else " = "
+            paths = same.join([*map(readable, one.paths[:4]), *(["…"] * (len(one.paths) > 4))])
             lines.append("          " + ": ".join(filter(None, (paths, readable(one.detail)))))
         if len(found) > MOST_SHOWN:
             lines.append(f"          … and {len(found) - MOST_SHOWN} more; --json lists all")
@@ -153,7 +154,8 @@ def split_command(source: str, output: str, overwrite: bool, quiet: bool, **give
         dataset = find_dataset(source)
         check_place(source, target, overwrite)
         split = divide(dataset, options, progress(quiet, "looking for duplicates"))
-        for line in (*left_out_lines(split), *lacking_lines(split)):
+        doubts = [dataset.doubt] if dataset.doubt else []
+        for line in (*doubts, *left_out_lines(split), *lacking_lines(split)):
             log.warning("%s", line)
         placement = place(split, source, target, overwrite)
         counts = split.counts()
@@ -164,7 +166,7 @@ def split_command(source: str, output: str, overwrite: bool, quiet: bool, **give
             click.echo("\n".join(table(("class", *split.parts, "total"), rows)))
             click.echo("\n".join(["", *tree(readable(target), split.parts, counts)]))
     if split.tied:
-        log.info("%d pictures have one like them, and stand on its side", split.tied)
+        log.info("%d pictures look like another one; look-alikes are kept on one side", split.tied)
     log.info("%d linked, %d copied, %d there already → %s", placement.linked, placement.copied,
              placement.kept, target)  # fmt: skip
     return 0

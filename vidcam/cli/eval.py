@@ -12,7 +12,7 @@ from vidcam.cli.tables import tables
 from vidcam.training.eval_options import EvalOptions
 
 if TYPE_CHECKING:
-    from vidcam.training.report import Evaluated
+    from vidcam.training.evaluated import Evaluated
 
 log = logging.getLogger("vidcam")
 
@@ -64,8 +64,8 @@ def command(folder: str, output: str | None, overwrite: bool, quiet: bool, **giv
 
         evaluation = Evaluation(options, dataset, sides)
         log.info("%s", evaluation.summary)
-        if evaluation.may_have_learnt:
-            log.info("part %s: if it was trained on %s, it has seen these", sides.part, folder)
+        if evaluation.caution:
+            log.info("%s", evaluation.caution)
         start_s = time.perf_counter()
         evaluated = evaluation(progress(quiet, "answering"), details=writer is not None)
         if writer is not None:
@@ -90,10 +90,11 @@ def lines_of(evaluated: "Evaluated") -> list[str]:
 
     metrics, macro = evaluated.metrics, evaluated.metrics.macro
     rows = class_rows(metrics)
+    top5 = "" if evaluated.top5 is None else f"top-5 {percent(evaluated.top5)}  "
     lines = [
-        f"top-1 {percent(metrics.top1)}  top-5 {percent(metrics.top5)}  "
+        f"top-1 {percent(metrics.top1)}  {top5}"
         f"mean F1 {percent(macro['f1'])}  calibration error {percent(metrics.calibration.ece)}  "
-        f"({metrics.n} pictures, {len(rows)} classes, part {evaluated.head['part']})",
+        f"({metrics.n} pictures, {len(rows)} classes, part {evaluated.subject.part})",
         "",
         *table(CLASS_HEAD, rows[:MOST_ROWS]),
     ]

@@ -6,13 +6,26 @@ from typing import Any, TypeVar
 
 import click
 
-from vidcam.errors import UsageError
-from vidcam.spec import Spec, check_value, specs
+from vidcam.errors import UnknownName, UsageError
+from vidcam.spec import Spec, check_value, plain, specs
 
 # A longer list of choices is named in the help's own words.
 MOST_LISTED = 12
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Commands(click.Group):
+    """A group that names the nearest command when there is none of a name."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's. Raises UnknownName."""
+        known = self.list_commands(ctx)
+        if args[0] not in known and not ctx.resilient_parsing:
+            raise UnknownName("command", args[0], known)
+        return super().resolve_command(ctx, args)
 
 
 class Parsed(click.ParamType[Any]):
@@ -79,12 +92,15 @@ def _option(name: str, default: Any, spec: Spec) -> Callable[[Command], Command]
 
 
 def _help(default: Any, spec: Spec) -> str:
-    parts = [spec.help]
+    what, lead, own_default = spec.help.partition(" Default: ")
+    parts = [what]
     if 0 < len(spec.choices) < MOST_LISTED:
         parts.append(f"One of {', '.join(spec.choices)}.")
     if spec.minimum is not None and spec.maximum is not None:
-        parts.append(f"{spec.minimum:g} to {spec.maximum:g}.")
-    if default not in (None, ()):
+        parts.append(f"{plain(spec.minimum)} to {plain(spec.maximum)}.")
+    if lead:
+        parts.append(f"Default: {own_default}")
+    elif default not in (None, ()):
         parts.append(f"Default: {','.join(default) if isinstance(default, tuple) else default}.")
     return " ".join(parts)
 

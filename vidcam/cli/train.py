@@ -36,7 +36,7 @@ def command(folder: str, output: str, overwrite: bool, resume: bool, quiet: bool
     vidcam train pictures -o run --arch cnn7 --augment dog25
     vidcam image photos/ --model run
     """
-    from vidcam.errors import UsageError
+    from vidcam.errors import Interrupted, UsageError
 
     options = TrainOptions(**given)
     if resume and overwrite:
@@ -57,7 +57,7 @@ def command(folder: str, output: str, overwrite: bool, resume: bool, quiet: bool
         except KeyboardInterrupt:
             bars.close()
             if (place / "state.pt").exists():
-                log.info("--resume goes on with it: %s", place)
+                raise Interrupted(f"interrupted; --resume goes on with it: {place}") from None
             raise
     _close(ended)
     return 0

@@ -40,8 +40,7 @@ def picture_chart(
     """
     labels = _labels(scores, style)
     bars = max(1, len(scores))
-    room = min(max(ROW_PX * bars, LEAST_PX), HIGHEST_PX)
-    size = fitted_size(rgb, WIDEST_PX, room)
+    size = picture_size(rgb, len(scores))
     body = max(ROW_PX * bars, size[1])
     left = MARGIN_PX * 2 + size[0]
     sheet = Sheet(left + _width(labels) + MARGIN_PX, MARGIN_PX * 2 + HEAD_PX + body)
@@ -50,6 +49,11 @@ def picture_chart(
     pitch = min(TALLEST_ROW_PX, body / bars)
     _bars(sheet, style, list(zip(scores, labels, strict=True)), (left, pitch))
     return sheet.figure
+
+
+def picture_size(rgb: Pixels, count: int) -> tuple[int, int]:
+    """The (width, height) at which `picture_chart` shows a picture beside so many bars."""
+    return fitted_size(rgb, WIDEST_PX, min(max(ROW_PX * count, LEAST_PX), HIGHEST_PX))
 
 
 def percent(score: float) -> str:

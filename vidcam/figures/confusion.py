@@ -9,18 +9,20 @@ from numpy.typing import NDArray
 
 from vidcam.figures.sheet import Sheet
 from vidcam.figures.style import GROUND, INK, RULE, SMALL_PX, SOFT, TITLE_PX, Style
+from vidcam.overlays.words import ENGLISH, say
 from vidcam.types import Rect
 
 MARGIN_PX, HEAD_PX, NAME_PX = 28, 70, 190
 # Larger ones show the classes with the most mistakes.
 MOST_CLASSES = 100
 BODY_PX, MOST_CELL_PX, LEAST_CELL_PX, LEAST_NUMBER_PX = 900, 72, 19, 26
-OTHERS = "others"
 # matplotlib writes a thousand a second.
 MOST_NUMBERS = 2000
 
 
-def confusion_figure(counts: NDArray[np.int64], names: Sequence[str], style: Style) -> Figure:
+def confusion_figure(
+    counts: NDArray[np.int64], names: Sequence[str], style: Style, *, language: str = ENGLISH
+) -> Figure:
     """Counts (C, C) or, with a last column for answers that are none of these, (C, C + 1).
 
     A cell is the darker the larger its share of the row. Of more than 100 classes those with the
@@ -32,20 +34,19 @@ def confusion_figure(counts: NDArray[np.int64], names: Sequence[str], style: Sty
     columns = counts.shape[1]
     cell = int(np.clip(BODY_PX // columns, LEAST_CELL_PX, MOST_CELL_PX))
     size_px = SMALL_PX if cell >= SMALL_PX + 6 else SMALL_PX - 1
-    across = [*names, *([OTHERS] * (columns - classes))]
+    across = [*names, *([say("others", language)] * (columns - classes))]
     rows = [style.fit(name, size_px=size_px, width_px=NAME_PX) for name in names]
     heads = [style.fit(name, size_px=size_px, width_px=NAME_PX) for name in across]
     left = MARGIN_PX + round(max(line.width_px for line in rows)) + 14
     top = MARGIN_PX + HEAD_PX + round(max(line.width_px for line in heads)) + 14
     width = max(left + columns * cell + MARGIN_PX, 520)
     sheet = Sheet(width, top + classes * cell + MARGIN_PX)
-    title = "Confusion matrix"
+    title = say("confusion matrix", language)
     if total > classes:
-        title += f": the {classes} of {total} classes with the most mistakes"
+        title = say("confusion part", language, classes, total)
     room = width - 2 * MARGIN_PX
     sheet.text(MARGIN_PX, MARGIN_PX + TITLE_PX, style.fit(title, size_px=TITLE_PX, width_px=room))
-    note = "true class down, answer across; darker: a larger share of the row"
-    line = style.fit(note, size_px=SMALL_PX, width_px=room)
+    line = style.fit(say("confusion note", language), size_px=SMALL_PX, width_px=room)
     sheet.text(MARGIN_PX, MARGIN_PX + TITLE_PX + 26, line, SOFT)
     panel = sheet.axes(Rect(left, top, columns * cell, classes * cell))
     _cells(panel, counts, cell, style)

@@ -111,6 +111,8 @@ def _levels(sheet: Sheet, style: Style, frame: Rect, pixels: Pixels) -> None:
         line = style.fit(text, size_px=SMALL_PX)
         sheet.text(x, frame.y - 12, line, color, "right")
         x -= line.width_px + 18
+    below = style.fit("level, 0 to 255", size_px=SMALL_PX)
+    sheet.text(frame.x + frame.width, frame.y + frame.height + 44, below, SOFT, "right")
     panel.set(xlim=(0, 255), ylim=(0, top))
     _ticks(sheet, style, panel, frame, (255, top), percent=True)
 

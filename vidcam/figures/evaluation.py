@@ -19,6 +19,7 @@ from vidcam.figures.grid import Cell, grid
 from vidcam.figures.rates import rate_curves
 from vidcam.figures.sheet import png
 from vidcam.figures.style import Style
+from vidcam.overlays.words import say
 from vidcam.pictures.inputs import readable
 from vidcam.pictures.targets import check_targets, make_folder, output_folder
 from vidcam.sinks.partial import write_whole
@@ -28,7 +29,7 @@ from vidcam.training.metrics import class_curves
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from vidcam.training.report import Evaluated
+    from vidcam.training.evaluated import Evaluated
     from vidcam.training.worst import Looked, Wrong
 
 PER_CLASS, PREDICTIONS, REPORT = "per_class.csv", "predictions.csv", "report.html"
@@ -55,15 +56,14 @@ class EvaluationFolder:
         """Write everything. Raises OutputError."""
         from vidcam.training.report import page
 
-        figures = {"Confusion matrix": (CONFUSION, _confusion(evaluated, style)),
-                   "Precision and recall, and ROC": (CURVES, _curves(evaluated, style)),
-                   "Calibration": (CALIBRATION, _calibration(evaluated, style))}  # fmt: skip
-        drawn = {heading: png(figure) for heading, (_, figure) in figures.items()}
+        figures = {CONFUSION: _confusion(evaluated, style), CURVES: _curves(evaluated, style),
+                   CALIBRATION: _calibration(evaluated, style)}  # fmt: skip
+        drawn = {name: png(figure) for name, figure in figures.items()}
         make_folder(self.folder)
         # Those of an evaluation before would stand for what is being replaced.
         self._remove(METRICS)
-        for heading, (name, _) in figures.items():
-            self._save(name, drawn[heading])
+        for name, data in drawn.items():
+            self._save(name, data)
         self._optional(MAP, _map(evaluated, style))
         self._optional(WORST, _pictures(evaluated, evaluated.wrong, style))
         examples = [one for pair in evaluated.pairs for one in pair.examples]
@@ -139,16 +139,19 @@ def _confusion(evaluated: "Evaluated", style: Style) -> "Figure":
     names = [one.label for one in evaluated.metrics.classes]
     counts = evaluated.metrics.confusion
     # Answers that are no picture's class have a column only where there are some.
-    return confusion_figure(counts if counts[:, -1].any() else counts[:, :-1], names, style)
+    counts = counts if counts[:, -1].any() else counts[:, :-1]
+    return confusion_figure(counts, names, style, language=evaluated.subject.language)
 
 
 def _curves(evaluated: "Evaluated", style: Style) -> "Figure":
     answers = evaluated.answers
-    return rate_curves(class_curves(answers.logits, answers.labels, evaluated.metrics), style)
+    curves = class_curves(answers.logits, answers.labels, evaluated.metrics)
+    return rate_curves(curves, style, language=evaluated.subject.language)
 
 
 def _calibration(evaluated: "Evaluated", style: Style) -> "Figure":
-    return calibration_diagram(evaluated.metrics.calibration, style)
+    language = evaluated.subject.language
+    return calibration_diagram(evaluated.metrics.calibration, style, language=language)
 
 
 def _map(evaluated: "Evaluated", style: Style) -> "Figure | None":
@@ -156,7 +159,10 @@ def _map(evaluated: "Evaluated", style: Style) -> "Figure | None":
         return None
     answers = evaluated.answers
     wrong = answers.logits.argmax(1) != answers.labels
-    return features_figure(evaluated.layout, answers.labels, wrong, evaluated.names, style)
+    return features_figure(
+        evaluated.layout, answers.labels, wrong, evaluated.names, style,
+        language=evaluated.subject.language,
+    )  # fmt: skip
 
 
 def _pictures(evaluated: "Evaluated", wrong: "Sequence[Wrong]", style: Style) -> "Figure | None":
@@ -167,7 +173,10 @@ def _pictures(evaluated: "Evaluated", wrong: "Sequence[Wrong]", style: Style) ->
         return None
     # Pictures of two rows side by side keep the figure from being a long strip.
     pairs = [[*left, *right] for left, right in zip(rows[::2], [*rows[1::2], []], strict=False)]
-    heads = ["picture", "where the answer is", "where the class is"]
+    language = evaluated.subject.language
+    heads = [
+        say(head, language) for head in ("picture", "where the answer is", "where the class is")
+    ]
     return grid(pairs, style, column_titles=heads * (2 if len(rows) > 1 else 1), picture_px=CELL_PX)
 
 
@@ -175,7 +184,8 @@ def _row(evaluated: "Evaluated", wrong: "Wrong", looked: "Looked") -> list[Cell 
     true, answer = evaluated.names[wrong.true], evaluated.names[wrong.answer]
     name = Path(readable(wrong.path)).name
     blank = np.full_like(looked.picture, 244)
-    lacks = "too little evidence" if looked.is_explained else "no map"
+    language = evaluated.subject.language
+    lacks = say("too little evidence" if looked.is_explained else "no map", language)
     shown = (
         (looked.picture, true, name, ""),
         (looked.answer, answer, "", percent(wrong.score)),

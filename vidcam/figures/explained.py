@@ -14,10 +14,13 @@ from vidcam.pictures.canvas import drawn
 from vidcam.pictures.explanation import Explanation, Heatmap, Look
 from vidcam.types import Pixels, Prediction, Rect, Score
 
-# Pictures are drawn at twice the size of the figure's largest, then made smaller with it.
-DRAWN_PX = 1280
 # Where a figure has few pictures they are larger.
 FEW, LARGE_PX = 3, 560
+# The longer side of a picture while heat is drawn on it: at least that of the figure's largest,
+# else its few pixels would show as squares of heat; more than about twice that is lost again.
+LEAST_DRAWN_PX, MOST_DRAWN_PX = LARGE_PX, 1280
+# How much of the figure's white covers what the network did not see.
+UNSEEN_WHITE = 0.55
 # Guided gradients are shown around grey, this many of their standard deviations to each side.
 SPREAD = 4.0
 GREY = 128
@@ -68,8 +71,8 @@ class _Canvas:
         self._explanation = explanation
         self._language = look.language
         self._look = look
-        size = fitted_size(rgb, DRAWN_PX, DRAWN_PX)
-        self._rgb = rgb if size[0] > rgb.shape[1] else resized(rgb, size)
+        longer = min(max(*rgb.shape[:2], LEAST_DRAWN_PX), MOST_DRAWN_PX)
+        self._rgb = resized(rgb, fitted_size(rgb, longer, longer))
         self._crop = _scaled(explanation.crop, self._rgb.shape[1] / rgb.shape[1], self._rgb)
         self._heat = Heat(look.alpha, look.colormap)
 
@@ -99,7 +102,8 @@ class _Canvas:
         heights[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width] = levels
         code = getattr(cv2, f"COLORMAP_{self._look.colormap.upper()}")
         rgb = cv2.cvtColor(cv2.applyColorMap(heights, code), cv2.COLOR_BGR2RGB)
-        return Cell(np.asarray(rgb, np.uint8), name, name, self._note(heatmap))
+        rgb = self._pale_unseen(np.asarray(rgb, np.uint8))
+        return Cell(rgb, name, name, self._note(heatmap))
 
     def _cell(self, rgb: Pixels, score: Score, note: str) -> Cell:
         return Cell(rgb, score.label, score.label_en, note, percent(score.score or 0.0))
@@ -109,7 +113,15 @@ class _Canvas:
 
     def _overlay(self, heatmap: Heatmap) -> Pixels:
         prediction = Prediction((), (), self._crop, heatmap.grid, heatmap.score.index)
-        return drawn(self._rgb, prediction, [self._heat])
+        return self._pale_unseen(drawn(self._rgb, prediction, [self._heat]))
+
+    def _pale_unseen(self, rgb: Pixels) -> Pixels:
+        """The picture, paler where the network saw nothing of it."""
+        pale: Pixels = 255 - np.rint((255 - rgb) * (1 - UNSEEN_WHITE)).astype(np.uint8)
+        crop = self._crop
+        rows, columns = slice(crop.y, crop.y + crop.height), slice(crop.x, crop.x + crop.width)
+        pale[rows, columns] = rgb[rows, columns]
+        return pale
 
     def _detail(self, heatmap: Heatmap) -> Pixels:
         """The signed gradient (S, S, 3) around grey, where the network saw the picture."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vidcam.figures.curves import COLORS
 from vidcam.figures.sheet import Sheet
 from vidcam.figures.style import INK, RULE, SMALL_PX, SOFT, TITLE_PX, Style
+from vidcam.overlays.words import ENGLISH, say
 from vidcam.types import Rect
 
 MARGIN_PX, HEAD_PX, LEGEND_PX, ROW_PX = 28, 70, 240, 24
@@ -69,7 +70,7 @@ def class_look(number: int, classes: int) -> tuple[str, int]:
 
 def features_figure(
     found: FeatureMap, labels: NDArray[np.int64], wrong: NDArray[np.bool_], names: Sequence[str],
-    style: Style,
+    style: Style, *, language: str = ENGLISH,
 ) -> Figure:  # fmt: skip
     """The map with its legend; `labels` and `wrong` (N,) are those of all pictures.
 
@@ -80,9 +81,9 @@ def features_figure(
     top = MARGIN_PX + HEAD_PX
     sheet = Sheet(2 * MARGIN_PX + SIDE_PX + 24 + LEGEND_PX, top + SIDE_PX + MARGIN_PX)
     room = sheet.width_px - 2 * MARGIN_PX
-    title = "Features before the last layer, by t-SNE"
+    title = say("features", language)
     sheet.text(MARGIN_PX, MARGIN_PX + TITLE_PX, style.fit(title, size_px=TITLE_PX, width_px=room))
-    note = f"{len(found.rows)} of {len(labels)} pictures; a dark ring: answered wrongly"
+    note = say("features note", language, len(found.rows), len(labels))
     line = style.fit(note, size_px=SMALL_PX, width_px=room)
     sheet.text(MARGIN_PX, MARGIN_PX + TITLE_PX + 26, line, SOFT)
     panel = sheet.axes(Rect(MARGIN_PX, top, SIDE_PX, SIDE_PX))
@@ -104,7 +105,8 @@ def features_figure(
         text = style.fit(names[label], size_px=SMALL_PX, width_px=LEGEND_PX - 24)
         sheet.text(x + 22, y + 5, text)
     if len(present) > MOST_NAMED:
-        rest = style.fit(f"… and {len(present) - MOST_NAMED} more", size_px=SMALL_PX)
+        more = say("and more", language, len(present) - MOST_NAMED)
+        rest = style.fit(more, size_px=SMALL_PX)
         x, y = MARGIN_PX + SIDE_PX + 46, top + ROW_PX * MOST_NAMED + 15
         sheet.text(x, y, rest, SOFT)
     return sheet.figure

@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 from vidcam.figures.sheet import Sheet
 from vidcam.figures.style import TITLE_PX, Style
 from vidcam.figures.unit_axes import ENTRY_PX, SAMPLE_PX, legend_entry, line_look, unit_axes
+from vidcam.overlays.words import ENGLISH, say
 from vidcam.training.metrics import ClassCurves, mean_curves
 from vidcam.types import Rect
 
@@ -18,16 +19,16 @@ PANEL_PX, NAME_PX = 440, 220
 MOST_LINES = 12
 
 
-def rate_curves(curves: Sequence[ClassCurves], style: Style) -> Figure:
+def rate_curves(curves: Sequence[ClassCurves], style: Style, *, language: str = ENGLISH) -> Figure:
     """Two panels, precision and recall at the left, ROC at the right, with AP and AUC per class.
 
     Of more than twelve classes those with the lowest AP have lines; the mean is of all.
     """
     drawn = list(curves)
-    title = "Precision and recall, and ROC, each class against the others"
+    title = say("rates", language)
     if len(drawn) > MOST_LINES:
         drawn = sorted(drawn, key=lambda one: one.ap)[:MOST_LINES]
-        title += f": the {MOST_LINES} of {len(curves)} classes with the lowest AP"
+        title = say("rates part", language, MOST_LINES, len(curves))
     top = MARGIN_PX + HEAD_PX
     lefts = [MARGIN_PX + AXIS_PX, MARGIN_PX + 2 * AXIS_PX + PANEL_PX + GAP_PX]
     legend = lefts[1] + PANEL_PX + GAP_PX
@@ -36,12 +37,17 @@ def rate_curves(curves: Sequence[ClassCurves], style: Style) -> Figure:
     room = sheet.width_px - 2 * MARGIN_PX
     sheet.text(MARGIN_PX, MARGIN_PX + TITLE_PX, style.fit(title, size_px=TITLE_PX, width_px=room))
     pr, roc = (
-        unit_axes(sheet, style, Rect(left, top, PANEL_PX, PANEL_PX), names)
-        for left, names in zip(
+        unit_axes(
+            sheet,
+            style,
+            Rect(left, top, PANEL_PX, PANEL_PX),
+            (say(across, language), say(up, language)),
+        )
+        for left, (across, up) in zip(
             lefts, (("recall", "precision"), ("false positives", "true positives")), strict=True
         )
     )
-    mean = mean_curves(curves, f"mean of {len(curves)}")
+    mean = mean_curves(curves, say("mean of", language, len(curves)))
     for row, one in enumerate([mean, *drawn]):
         number = row - 1 if row else None
         look = {"zorder": 4 if number is None else 3, **line_look(number), "clip_on": False}
@@ -49,7 +55,7 @@ def rate_curves(curves: Sequence[ClassCurves], style: Style) -> Figure:
         pr.add_line(Line2D(*one.pr, drawstyle=steps, **look))
         if one.roc is not None:
             roc.add_line(Line2D(*one.roc, **look))
-        area = "no AUC" if one.auc is None else f"AUC {one.auc:.3f}"
+        area = say("no auc", language) if one.auc is None else f"AUC {one.auc:.3f}"
         at = legend, top + ENTRY_PX * row
         legend_entry(sheet, style, at, number, (one.label, f"AP {one.ap:.3f}, {area}", NAME_PX))
     roc.add_line(Line2D(*np.array([[0, 1], [0, 1]]), color="#98a2b3", linewidth=0.8, zorder=2))

@@ -13,7 +13,7 @@ from vidcam.figures.sheet import Sheet, ruled
 from vidcam.figures.style import ACCENT, SMALL_PX, SOFT, TITLE_PX, Style
 from vidcam.types import Rect
 
-MARGIN_PX, HEAD_PX, FOOT_PX, AXIS_PX, GAP_PX = 28, 116, 52, 56, 40
+MARGIN_PX, HEAD_PX, NOTE_PX, FOOT_PX, AXIS_PX, GAP_PX = 28, 116, 20, 52, 56, 40
 ENTRY_PX = 170
 PANEL_PX = (520, 340)
 # Told apart by dashes and markers too.
@@ -21,6 +21,13 @@ COLORS = (ACCENT, "#d55e00", "#1b8a5a", "#b0479b", "#8a6d00", "#3f3f9f")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
 MARKERS = "os^DvP"
 MOST_MARKED = 40
+CHOSEN = "the chosen one"
+HOW_CHOSEN = (
+    "Points: the squares that were tried, each at its best. What differs by less than its standard "
+    "error counts as even; then the larger square is taken, and crop.",
+    "Line: the chosen square, learnt with its mirrored or augmented copies where there are such; "
+    "the regularisation of the least loss is taken.",
+)
 
 Row = Mapping[str, float | int | str]
 Points = list[tuple[float, float]]
@@ -28,11 +35,15 @@ Points = list[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Panel:
-    """Lines over one axis: names and points; `is_share` says that they are shares of 1."""
+    """Lines over one axis: names and points; `is_share` says that they are shares of 1.
+
+    `ticks` are the places across that have a number, with it; None: evenly spread ones.
+    """
 
     heading: str
     lines: Mapping[str, Points]
     is_share: bool
+    ticks: Mapping[float, str] | None = None
 
 
 def epoch_curves(rows: Sequence[Row], style: Style) -> Figure:
@@ -45,40 +56,62 @@ def epoch_curves(rows: Sequence[Row], style: Style) -> Figure:
         }
         panels.append(Panel(what, lines, is_share))
     best = max(rows, key=lambda row: (float(row["val_accuracy"]), -float(row["val_loss"])))
-    title = f"Epoch {best['epoch']} is the best: {float(best['val_accuracy']):.1%} right"
+    title = f"Epoch {best['epoch']} is the best: {_percent(best['val_accuracy'])} right"
     return _figure(title, "epoch", panels, style)
 
 
 def trial_curves(rows: Sequence[Row], style: Style) -> Figure:
-    """Two panels by regularisation, loss and accuracy in cross-validation, a line a square.
+    """Two panels by regularisation, loss and accuracy in cross-validation.
 
-    The last row is of the square that was chosen.
+    A point for each square that was tried, and a line for the one that was chosen.
     """
+    squares, last = (
+        [row for row in rows if row["stage"] == stage] for stage in ("square", "strength")
+    )
+    ticks = {_log(row): f"{float(row['strength']):g}" for row in rows}
     panels = []
     for what, is_share in (("loss", False), ("accuracy", True)):
-        lines: dict[str, dict[float, float]] = {}
-        for row in rows:
-            points = lines.setdefault(f"{row['size']} px {row['fit']}", {})
-            points[math.log10(float(row["strength"]))] = float(row[f"cv_{what}"])
-        listed = {name: list(points.items()) for name, points in lines.items()}
-        panels.append(Panel(f"{what} in cross-validation", listed, is_share))
-    last = rows[-1]
-    own = [row for row in rows if (row["size"], row["fit"]) == (last["size"], last["fit"])]
-    best = min(own, key=lambda row: float(row["cv_loss"]))
-    title = f"{best['size']} px, {best['fit']} fit: {float(best['cv_accuracy']):.1%} right"
-    return _figure(title, "regularisation, log10", panels, style)
+        lines = {_square(row): [(_log(row), float(row[f"cv_{what}"]))] for row in squares}
+        chosen = CHOSEN if squares else _square(last[0])
+        lines[chosen] = [(_log(row), float(row[f"cv_{what}"])) for row in last]
+        panels.append(Panel(f"{what} in cross-validation", lines, is_share, ticks))
+    best = min(last, key=lambda row: float(row["cv_loss"]))
+    title = (
+        f"{best['size']} px, {best['fit']} fit, regularisation {float(best['strength']):g}: "
+        f"{_percent(best['cv_accuracy'])} right in cross-validation"
+    )
+    notes = HOW_CHOSEN if squares else HOW_CHOSEN[1:]
+    return _figure(title, "regularisation", panels, style, notes)
 
 
-def _figure(title: str, across: str, panels: Sequence[Panel], style: Style) -> Figure:
+def _square(row: Row) -> str:
+    return f"{row['size']} px {row['fit']}"
+
+
+def _log(row: Row) -> float:
+    return math.log10(float(row["strength"]))
+
+
+def _percent(share: float | int | str) -> str:
+    return f"{100 * float(share):.1f} %"
+
+
+def _figure(
+    title: str, across: str, panels: Sequence[Panel], style: Style, notes: Sequence[str] = ()
+) -> Figure:
     width, height = PANEL_PX
+    head = HEAD_PX + NOTE_PX * len(notes)
     pitch = AXIS_PX + width + GAP_PX
     sheet = Sheet(
-        2 * MARGIN_PX + pitch * len(panels) - GAP_PX, 2 * MARGIN_PX + HEAD_PX + height + FOOT_PX
+        2 * MARGIN_PX + pitch * len(panels) - GAP_PX, 2 * MARGIN_PX + head + height + FOOT_PX
     )
     room = sheet.width_px - 2 * MARGIN_PX
     sheet.text(MARGIN_PX, MARGIN_PX + TITLE_PX, style.fit(title, size_px=TITLE_PX, width_px=room))
+    for number, note in enumerate(notes):
+        line = style.fit(note, size_px=SMALL_PX, width_px=room)
+        sheet.text(MARGIN_PX, MARGIN_PX + TITLE_PX + 24 + NOTE_PX * number, line, SOFT)
     for number, panel in enumerate(panels):
-        frame = Rect(MARGIN_PX + AXIS_PX + pitch * number, MARGIN_PX + HEAD_PX, width, height)
+        frame = Rect(MARGIN_PX + AXIS_PX + pitch * number, MARGIN_PX + head, width, height)
         sheet.text(frame.x, frame.y - 62, style.fit(panel.heading))
         below = style.fit(across, size_px=SMALL_PX)
         sheet.text(frame.x + width, frame.y + height + 44, below, SOFT, "right")
@@ -101,9 +134,7 @@ def _draw(sheet: Sheet, style: Style, frame: Rect, panel: Panel) -> None:
         sheet.text(x + 40, y, style.fit(name, size_px=SMALL_PX, width_px=ENTRY_PX - 46), SOFT)
     xs = [x for points in panel.lines.values() for x, _ in points]
     ys = [y for points in panel.lines.values() for _, y in points]
-    _axis(
-        sheet, style, axes, frame, ((min(xs), max(xs)), _reach(ys, panel.is_share)), panel.is_share
-    )
+    _axis(sheet, style, axes, frame, ((min(xs), max(xs)), _reach(ys, panel.is_share)), panel)
 
 
 def _reach(ys: Sequence[float], is_share: bool) -> tuple[float, float]:
@@ -113,9 +144,14 @@ def _reach(ys: Sequence[float], is_share: bool) -> tuple[float, float]:
     return max(0.0, low - spare), min(1.0, high + spare) if is_share else high + spare
 
 
+def _ticks(low: float, high: float, whole: bool) -> list[float]:
+    ticks = MaxNLocator(6, integer=whole).tick_values(low, high)
+    return [float(tick) for tick in ticks if low <= tick <= high]
+
+
 def _axis(
     sheet: Sheet, style: Style, axes: Any, frame: Rect,
-    reach: tuple[tuple[float, float], tuple[float, float]], is_share: bool,
+    reach: tuple[tuple[float, float], tuple[float, float]], panel: Panel,
 ) -> None:  # fmt: skip
     """Grid and numbers."""
     (left, right), (low, high) = reach
@@ -123,24 +159,16 @@ def _axis(
         left, right = left - 0.5, right + 0.5
     spare = 0.03 * (right - left)
     left, right = left - spare, right + spare
-    across, up = (
-        [
-            tick
-            for tick in MaxNLocator(6, integer=whole).tick_values(*ends)
-            if ends[0] <= tick <= ends[1]
-        ]
-        for ends, whole in (
-            ((left, right), all(x == int(x) for x in reach[0])),
-            ((low, high), False),
-        )
-    )
-    axes.set(xlim=(left, right), ylim=(low, high), xticks=across, yticks=up)
+    whole = all(x == int(x) for x in reach[0])
+    across = panel.ticks or {x: f"{x:g}" for x in _ticks(left, right, whole)}
+    up = _ticks(low, high, False)
+    axes.set(xlim=(left, right), ylim=(low, high), xticks=list(across), yticks=up)
     ruled(axes)
     bottom = frame.y + frame.height
-    for tick in across:
+    for tick, text in across.items():
         x = frame.x + frame.width * (tick - left) / (right - left)
-        sheet.text(x, bottom + 22, style.fit(f"{tick:g}", size_px=SMALL_PX), SOFT, "center")
+        sheet.text(x, bottom + 22, style.fit(text, size_px=SMALL_PX), SOFT, "center")
     for tick in up:
         y = bottom - frame.height * (tick - low) / (high - low)
-        text = f"{100 * tick:.3g}%" if is_share else f"{tick:.3g}"
+        text = f"{100 * tick:.3g}%" if panel.is_share else f"{tick:.3g}"
         sheet.text(frame.x - 10, y + 5, style.fit(text, size_px=SMALL_PX), SOFT, "right")

@@ -20,6 +20,8 @@ from vidcam.options import ModelOptions
 if TYPE_CHECKING:
     from torch import nn
 
+    from vidcam.neighbours import Neighbours
+
 log = logging.getLogger("vidcam")
 
 BUILTIN = "efficientnet_lite0"
@@ -40,7 +42,8 @@ class Model:
     `layer` is the CAM layer that a checkpoint asks for, None for the default one.
     `temperature` (above 0) is what the logits are divided by to make honest scores, `thresholds`
     (0..1, one a class) are the scores below which a class counts as unknown; None where they were
-    never fitted.
+    never fitted. `neighbours` tell what is like nothing that was learnt from, by what the head is
+    given.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Model:
     identity: str | None = None
     temperature: float | None = None
     thresholds: tuple[float, ...] | None = None
+    neighbours: "Neighbours | None" = None
 
     @cached_property
     def net(self) -> "nn.Module":
@@ -137,4 +141,4 @@ def _load(name: str, languages: tuple[str, ...]) -> Model:
         from vidcam.models.checkpoint import load_checkpoint
 
         return load_checkpoint(path, languages)
-    raise UnknownName("model", name, model_names())
+    raise UnknownName("model", name, model_names(), ", nor is there such a file or folder")

@@ -9,6 +9,8 @@ A checkpoint is what `torch.save` writes of a dict of plain values and tensors:
     size, mean, std, fit, crop_share, layer    optional, as in `Model`
     settings     optional: dropout, batchnorm, as in `architectures.py`
     temperature, thresholds                    optional, as in `Model`
+    neighbours, nearness                       optional: features (M, D) of pictures that were
+                                               learnt from, the least cosine to one of them
     metrics      optional: numbers by name
     versions     optional: of vidcam and torch, which wrote it
 
@@ -28,6 +30,7 @@ from vidcam.models.form import REQUIRED, VERSION, check_form
 from vidcam.models.reading import CodeRefused, read_whole
 from vidcam.models.saving import save_whole
 from vidcam.models.weights import misfit, without_auxiliary
+from vidcam.neighbours import Neighbours
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -52,6 +55,7 @@ class Checkpoint:
     metrics: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     path: Path | None = None
+    neighbours: Neighbours | None = None
 
     def network(self) -> "nn.Module":
         """The network with its weights, on the CPU. Raises UsageError when they do not fit."""
@@ -78,7 +82,7 @@ class Checkpoint:
         net = self.network()
         return Model(
             name, lambda: net, Labels.of_names(self.labels, languages), **asdict(self.preset),
-            temperature=self.temperature, thresholds=self.thresholds,
+            temperature=self.temperature, thresholds=self.thresholds, neighbours=self.neighbours,
         )  # fmt: skip
 
 
@@ -103,7 +107,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         payload["arch"], labels, payload["state_dict"], replace(usual, **given),
         payload.get("settings") or {}, payload.get("temperature"),
         None if thresholds is None else tuple(thresholds),
-        payload.get("metrics") or {}, payload.get("versions") or {}, path,
+        payload.get("metrics") or {}, payload.get("versions") or {}, path, _neighbours_of(payload),
     )  # fmt: skip
 
 
@@ -126,6 +130,7 @@ def _payload(checkpoint: Checkpoint) -> dict[str, Any]:
 
     preset = asdict(checkpoint.preset)
     thresholds, temperature = checkpoint.thresholds, checkpoint.temperature
+    neighbours = checkpoint.neighbours
     return preset | {
         "vidcam": VERSION,
         "arch": checkpoint.arch,
@@ -140,9 +145,18 @@ def _payload(checkpoint: Checkpoint) -> dict[str, Any]:
         "crop_share": float(preset["crop_share"]),
         "temperature": None if temperature is None else float(temperature),
         "thresholds": None if thresholds is None else [float(value) for value in thresholds],
+        "neighbours": neighbours and torch.from_numpy(neighbours.features),
+        "nearness": neighbours and float(neighbours.least),
         "metrics": {str(key): _plain(value) for key, value in checkpoint.metrics.items()},
         "versions": {"vidcam": __version__, "torch": torch.__version__.split("+")[0]},
     }  # fmt: skip
+
+
+def _neighbours_of(payload: dict[str, Any]) -> Neighbours | None:
+    features, nearness = payload.get("neighbours"), payload.get("nearness")
+    if features is None or nearness is None:
+        return None
+    return Neighbours(features.numpy(), float(nearness))
 
 
 def _plain(value: Any) -> Any:

@@ -29,6 +29,14 @@ def _by_name(value: object, kind: Any) -> bool:
     return all(isinstance(key, str) and isinstance(one, kind) for key, one in value.items())
 
 
+def _is_half_matrix(value: object) -> bool:
+    from torch import Tensor, float16
+
+    return (
+        isinstance(value, Tensor) and value.dtype == float16 and value.ndim == 2 and len(value) > 0
+    )
+
+
 # key -> (what it must be, in words; the test of it)
 RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "vidcam": (f"{VERSION}", lambda value: value == VERSION),
@@ -49,6 +57,8 @@ RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
         "a list of numbers from 0 to 1",
         lambda value: _are_numbers(value) and all(0 <= one <= 1 for one in value),
     ),
+    "neighbours": ("a matrix of half-precision numbers", lambda value: _is_half_matrix(value)),
+    "nearness": ("a number from -1 to 1", lambda value: _is_number(value) and -1 <= value <= 1),
     "metrics": ("numbers by name", lambda value: _by_name(value, int | float)),
     "versions": ("text by name", lambda value: _by_name(value, str)),
 }  # fmt: skip

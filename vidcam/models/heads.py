@@ -23,6 +23,40 @@ class DropoutLinear(nn.Linear):
         return super().forward(kept)
 
 
+class HeadInput:
+    """Keeps what the head of a network is given, while it is entered."""
+
+    def __init__(self, net: nn.Module) -> None:
+        self._given: Tensor | None = None
+        try:
+            self._head: nn.Module | None = net.get_submodule(head_path(net))
+        except UsageError:
+            self._head = None
+
+    def __enter__(self) -> "HeadInput":
+        if self._head is not None:
+            self._hook = self._head.register_forward_pre_hook(self._keep)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._head is not None:
+            self._hook.remove()
+
+    def _keep(self, _module: nn.Module, given: tuple[Any, ...]) -> None:
+        self._given = given[0]
+
+    def features(self, count: int) -> Tensor | None:
+        """(N, D) float32 of the last `count` pictures, averaged over places where the head sees a
+        grid; None where there is no head, or it sees the pictures in another form."""
+        given = self._given
+        if given is None or len(given) != count:
+            return None
+        if given.ndim > 2:
+            is_map = isinstance(self._head, nn.Conv2d)
+            given = given.mean((2, 3) if is_map else tuple(range(1, given.ndim - 1)))
+        return given.detach().float()
+
+
 def head_path(net: nn.Module) -> str:
     """The module path of the layer that gives the scores: `fc`, `classifier.6`, `heads.head`.
 

@@ -1,5 +1,7 @@
 """torchvision's classification networks with their published weights."""
 
+import sys
+from contextlib import redirect_stdout
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +28,8 @@ def load(name: str, languages: tuple[str, ...]) -> Model:
 
     weights = models.get_model_weights(name).DEFAULT
     try:
-        net = models.get_model(name, weights=weights)
+        with redirect_stdout(sys.stderr):  # torch says there what it downloads
+            net = models.get_model(name, weights=weights)
     except Exception as error:  # a damaged file in the cache raises much besides OSError
         raise SourceError(
             f"the weights of {name} could not be loaded ({error}); "

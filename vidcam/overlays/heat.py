@@ -14,6 +14,8 @@ from vidcam.types import Pixels, Rect, Result
 
 # A coarse pixel: maps are square, so that on video a cell of theirs is wider than high.
 COARSE_X, COARSE_Y = 8, 5
+# So many of them at least, which are all in a small picture: fewer make stripes of a map's cells.
+LEAST_COARSE = 32
 # Heat from here on has the full opacity; below, opacity falls with it to nothing.
 OPAQUE_FROM = 0.45
 # An explanation older than this fades, and is gone after the second time more.
@@ -40,12 +42,12 @@ class Heat:
             return
         rect, picture = result.prediction.crop, result.frame.picture
         levels = np.rint(grid * 255).astype(np.uint8)
-        size = max(2, rect.width // COARSE_X), max(2, rect.height // COARSE_Y)
+        half = rect.width // 2, rect.height // 2
+        size = _coarse(half[0], rect.width // COARSE_X), _coarse(half[1], rect.height // COARSE_Y)
         coarse = self._scaled(levels, size, cv2.INTER_CUBIC, "levels")
         keep_table, add_tables = self._tables_of(
             yuv.matrix_of(picture), yuv.is_full_range(picture), step
         )
-        half = rect.width // 2, rect.height // 2
         keep = self._scaled(cv2.LUT(coarse, keep_table), half, cv2.INTER_LINEAR, "keep")
         for shift, plane, table in zip((0, 1, 1), planes, add_tables, strict=True):
             part = part_of(plane, rect, shift)
@@ -91,6 +93,10 @@ def fade_step(age_s: float) -> int:
     """How much of the heat is left when its frame is so old: FADE_STEPS is all, 0 nothing."""
     left = 1 - max(0.0, age_s - FADES_AFTER_S) / FADES_FOR_S
     return max(0, round(left * FADE_STEPS))
+
+
+def _coarse(half: int, coarse: int) -> int:
+    return max(2, coarse, min(half, LEAST_COARSE))
 
 
 def part_of(plane: Pixels, rect: Rect, shift: int) -> Pixels:

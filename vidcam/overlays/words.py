@@ -1,5 +1,7 @@
-"""The words that windows, "no signal" pictures and figures draw, in the labels' languages."""
+"""The words that windows, "no signal" pictures, figures and reports have, in five languages."""
 
+from vidcam.overlays.figure_words import FIGURE_WORDS
+from vidcam.overlays.report_words import REPORT_WORDS
 from vidcam.values import LANGUAGES
 
 ENGLISH = "en"
@@ -164,6 +166,8 @@ PHRASES: dict[str, tuple[str, str, str, str, str]] = {
     "broken off": ("连接中断", "連線中斷", "切断されました", "연결 끊김", "broken off"),
     "size changed": ("尺寸已改变", "尺寸已變更", "サイズ変更", "크기 변경됨", "size changed"),
     "connecting": ("正在连接", "正在連線", "接続中", "연결 중", "connecting"),
+    **FIGURE_WORDS,
+    **REPORT_WORDS,
 }
 
 

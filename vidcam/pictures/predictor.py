@@ -159,7 +159,7 @@ class Predictor:
     ) -> Iterator[Predicted]:
         for one, seen in zip(batch, pending(), strict=True):
             top = self.classifier.top(seen.scores, self.options.topk)
-            shown = self.classifier.shown(top, self.options)
+            shown = self.classifier.shown(top, self.options, seen.nearness)
             bars = self.classifier.top(seen.scores, MOST_BARS) if self._few_classes else top
             prediction = Prediction(top, shown, one.crop)
             yield Predicted(one.number, one.name, prediction, bars[:MOST_BARS])

@@ -117,13 +117,13 @@ def _own(name: str, geometry: Geometry) -> Preset:
 
     eval_text = f"{geometry.fit} to {geometry.size}x{geometry.size}"
     if geometry.fit == "crop":
-        eval_text += f", the centre {geometry.crop_share:.1%} of the shorter side"
+        eval_text += f", the centre {100 * geometry.crop_share:.1f} % of the shorter side"
     if name == "none":
         return Preset(name, geometry, evaluation, evaluation, eval_text, eval_text)
     least = {"light": 0.7, "standard": 0.35, "strong": 0.2}[name]
     cut = v2.RandomResizedCrop(geometry.size, scale=(least, 1.0), interpolation=BICUBIC)
     steps: list[Transform] = [cut, v2.RandomHorizontalFlip()]
-    text = f"RandomResizedCrop {geometry.size} of {least:.0%} to 100 %, flip"
+    text = f"RandomResizedCrop {geometry.size} of {100 * least:.0f} to 100 %, flip"
     if name == "standard":
         steps.append(v2.ColorJitter(0.2, 0.2, 0.2))
         text += ", jitter 0.2 (brightness, contrast, saturation)"

@@ -34,11 +34,11 @@ KINDS = {
     "imbalance": "more than 3 times as many pictures",
     "small": "a side under 80 pixels",
     "leak": "the same file in two parts",
-    "near leak": "the same picture in two parts",
+    "near leak": "looks like a picture in another part",
     "two labels": "the same file in two classes",
-    "near two labels": "the same picture in two classes",
+    "near two labels": "looks like a picture in another class",
     "duplicate": "the same file twice",
-    "near duplicate": "the same picture twice",
+    "near duplicate": "looks like another picture",
 }
 
 
@@ -158,7 +158,7 @@ def _layout(dataset: Dataset) -> Iterator[Finding]:
     for name in dataset.passed:
         yield Finding("unused folder", (f"{name}/",), "beside the parts, but not one of them")
     if len(dataset.classes) == 1:
-        yield Finding("one class", (), dataset.classes[0])
+        yield Finding("one class", (), dataset.doubt or dataset.classes[0])
     for name in dataset.empty:
         yield Finding("empty class", (f"{name}/",))
     present = {name for part in dataset.parts for name in _present(dataset, part.name)}

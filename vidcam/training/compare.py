@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -25,16 +26,23 @@ TOTALS: dict[str, tuple[str, bool, bool]] = {
 OF_CLASS = ("n", "precision", "recall", "f1", "ap", "auc")
 # What `vidcam train` leaves in its checkpoints.
 OF_TRAINING = {"val_top1": "top1", "val_loss": "loss", "val_n": "n"}
+# Of so few classes all are among the best five.
+TOP = 5
+MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One run: `totals` by the keys of TOTALS, `classes` by name, then by those of OF_CLASS."""
+    """One run: `totals` by the keys of TOTALS, `classes` by name, then by those of OF_CLASS.
+
+    `pictures` are the folder and the part it was measured on; empty where the file says none.
+    """
 
     name: str
     file: Path
     totals: Mapping[str, float]
     classes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    pictures: str = ""
 
     def of_class(self, name: str, key: str) -> float | None:
         """A class's number; None where the run has no such class or number."""
@@ -91,10 +99,14 @@ def lines(runs: Sequence[Measured], of_class: Sequence[str] = ("f1",)) -> list[L
 
 def warnings(runs: Sequence[Measured]) -> Iterator[str]:
     """Why the numbers may not say what they seem to."""
-    counts = {run.totals.get("n") for run in runs}
-    if len(counts) > 1:
-        told = ", ".join(f"{run.name} {run.totals.get('n', 0):g}" for run in runs)
-        yield f"the runs were measured on different numbers of pictures: {told}"
+    every = dict.fromkeys(name for run in runs for name in run.classes)
+    if (
+        _differ(run.pictures for run in runs)
+        or _differ(run.totals.get("n") for run in runs)
+        or _differ(frozenset(run.classes) for run in runs)
+    ):
+        told = "; ".join(_measured_on(run, list(every)) for run in runs)
+        yield f"the runs were not measured on the same pictures and classes: {told}"
     bare = [run.name for run in runs if not run.classes]
     if bare:
         yield (
@@ -191,7 +203,35 @@ def _read(name: str, file: Path) -> Measured:
         raise UsageError(f"{file}: is no {METRICS} of vidcam eval: it has no top1")
     per_class = value["per_class"].items()
     classes = {_writable(key): _numbers(one, OF_CLASS) for key, one in per_class}
-    return Measured(name, file, totals, classes)
+    settings = value.get("settings")
+    competing = settings.get("classes") if isinstance(settings, dict) else None
+    if isinstance(competing, int) and competing <= TOP:
+        totals.pop("top5", None)  # all of them are among the best five
+    where = [value.get(key) for key in ("folder", "part")]
+    told = [_writable(os.path.normpath(one)) for one in where if isinstance(one, str) and one]
+    return Measured(name, file, totals, classes, ", part ".join(told))
+
+
+def _differ(values: Iterable[object]) -> bool:
+    """Whether two of those that are known differ."""
+    return len({value for value in values if value}) > 1
+
+
+def _measured_on(run: Measured, every: Sequence[str]) -> str:
+    """The pictures of a run in words, and what it lacks of all classes if it has some of them."""
+    count = run.totals.get("n")
+    told = [run.pictures] if run.pictures else []
+    told += [] if count is None else [f"{count:g} pictures"]
+    told += [f"{len(run.classes)} classes"] if run.classes else []
+    lacking = [name for name in every if name not in run.classes]
+    if 0 < len(lacking) <= len(run.classes):
+        told.append(f"without {_some(lacking)}")
+    return f"{run.name} on {', '.join(told) or 'pictures that it does not name'}"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def _numbers(value: Any, keys: Any) -> dict[str, float]:

@@ -22,6 +22,9 @@ LAYOUT = (
 )
 
 
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One picture: its path as it is opened, and the index of its class in `Dataset.classes`."""
@@ -45,7 +48,8 @@ class Dataset:
 
     `classes` are those with a picture in some part. `empty` are folders of classes that hold no
     picture, `loose` pictures outside any class folder, `passed` folders that belong to no part;
-    all relative to `folder`.
+    all relative to `folder`. `doubt` is a sentence where a single class looks like a folder of
+    classes.
     """
 
     folder: str
@@ -54,6 +58,7 @@ class Dataset:
     empty: tuple[str, ...] = ()
     loose: tuple[str, ...] = ()
     passed: tuple[str, ...] = ()
+    doubt: str = ""
 
     @cached_property
     def samples(self) -> tuple[Sample, ...]:
@@ -83,12 +88,16 @@ def find_dataset(folder: str | os.PathLike[str], least_classes: int = 1) -> Data
     class folders, one of them at least. What lies deeper in a class folder belongs to the class.
     Hidden files and folders, `__MACOSX` and `.ipynb_checkpoints` are passed over. Raises
     SourceError when the folder is missing, holds no picture or has another layout, UsageError
-    when fewer than `least_classes` classes have pictures, or one part has two folders.
+    when fewer than `least_classes` classes have pictures, one part has two folders, or all lies
+    one folder deeper.
     """
     top = os.fspath(folder)
+    if top.lower().endswith(ARCHIVES) and os.path.isfile(top):
+        raise SourceError(f"{readable(top)}: is an archive; unpack it first")
     below = {name: _Branch(os.path.join(top, name)) for name in _folders(top)}
     direct = [name for name in _files(top) if is_picture(name)]
     parts = _parts(top, below)
+    doubt = ""
     if parts:
         found = {name: _classes_of(below[part]) for name, part in parts.items()}
         used = set(parts.values())
@@ -99,6 +108,7 @@ def find_dataset(folder: str | os.PathLike[str], least_classes: int = 1) -> Data
     else:
         found = {ALL: {name: branch.pictures for name, branch in below.items()}}
         parts, passed, loose = {ALL: ""}, [], direct
+        doubt = _doubt([branch for branch in below.values() if branch.pictures])
     classes = _named(found)
     if not classes:
         _refuse(top, direct, below)
@@ -114,6 +124,7 @@ def find_dataset(folder: str | os.PathLike[str], least_classes: int = 1) -> Data
         tuple(_empty(found, parts)),
         tuple(sorted(loose, key=natural)),
         tuple(passed),
+        doubt,
     )
 
 
@@ -147,6 +158,22 @@ def _parts(top: str, below: dict[str, _Branch]) -> dict[str, str]:
             parts[kind] = names[0]
     # A single "train" or "test" beside other classes is a class: a locomotive, a test card.
     return parts if len(parts) > 1 or not others else {}
+
+
+def _doubt(filled: list[_Branch]) -> str:
+    """Whether the only folder with pictures is the data set itself, as an archive may unpack it.
+
+    Raises UsageError where its folders are called as parts are.
+    """
+    if len(filled) != 1 or filled[0].direct:
+        return ""
+    (branch,) = filled
+    held = [name for name in branch.folders if any(_pictures_below(f"{branch.folder}/{name}"))]
+    said = ", ".join(map(readable, held[:4])) + (", …" if len(held) > 4 else "")
+    doubt = f"{readable(branch.folder)} holds the folders {said}: did you mean that?"
+    if held and all(map(_part_of, held)):
+        raise UsageError(doubt)
+    return doubt if len(held) > 1 else ""
 
 
 def _part_of(name: str) -> str | None:

@@ -7,18 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from vidcam.backends.torch import Normalise, choose_device
 from vidcam.errors import SourceError, UnknownName, UsageError
 from vidcam.labels import Labels, parse_classes
 from vidcam.models import Model, load_model
-from vidcam.models.heads import head_path
+from vidcam.models.heads import HeadInput
 from vidcam.pictures.inputs import readable
 from vidcam.pictures.predictor import PICTURE_FIT
 from vidcam.pictures.reading import read_picture
@@ -127,7 +126,8 @@ class Evaluator:
         temperature, thresholds = self.model.temperature, self.model.thresholds
         if temperature is None or thresholds is None or len(thresholds) != len(self.model.labels):
             return None
-        return Unknown(temperature, np.asarray(thresholds, np.float64)[self.classes])
+        chosen = np.asarray(thresholds, np.float64)[self.classes]
+        return Unknown(temperature, chosen, self.model.neighbours)
 
     def match(self, dataset: Dataset) -> Matched:
         """The folders of a data set as classes of this model, by name in any language.
@@ -146,33 +146,36 @@ class Evaluator:
         return Matched(dataset, matched)
 
     def __call__(
-        self, matched: Matched, samples: Sequence[Sample], progress: Progress = silent
+        self, places: Sequence[int | None], samples: Sequence[Sample], progress: Progress = silent
     ) -> Answers:
         """Answer the pictures, in order; one that cannot be read is passed over, with its reason.
 
-        The logits are the network's own, at no temperature. Raises SourceError when none can be
-        read, UsageError when the network gives no numbers.
+        `places` has for each label of the samples the place among the competing classes, as
+        `Matched` has it. The logits are the network's own, at no temperature. Raises SourceError
+        when none can be read, UsageError when the network gives no numbers.
         """
         unread: list[str] = []
         done: list[Sample] = []
         logits, features = [], []
         squares = self._squares(samples, unread)
-        with _HeadInput(self._net) as head, torch.no_grad():
+        with HeadInput(self._net) as head, torch.no_grad():
             shown = iter(progress(squares, len(samples)))
             while batch := list(islice(shown, self._batch)):
                 pixels = torch.from_numpy(np.stack([square for _, square in batch]))
                 given = self._normalise(pixels.to(self.device)).contiguous()
                 whole = self._net(given).float().cpu().numpy()
                 logits.append(whole[:, self.classes])
-                features.append(head.features(len(batch), whole))
+                given_to_head = head.features(len(batch))
+                seen = whole if given_to_head is None else given_to_head.cpu().numpy()
+                features.append(seen)
                 done += [sample for sample, _ in batch]
         if not done:
             raise SourceError(f"no picture could be read: {unread[0]}" if unread else "no picture")
         found = np.concatenate(logits)
         if not np.isfinite(found).all():
             raise UsageError(f"{self.model.name} gives scores that are no numbers: it is broken")
-        places = [matched.places[sample.label] for sample in done]
-        labels = np.array([-1 if place is None else place for place in places], np.int64)
+        found_at = [places[sample.label] for sample in done]
+        labels = np.array([-1 if place is None else place for place in found_at], np.int64)
         paths = tuple(sample.path for sample in done)
         return Answers(paths, found, np.concatenate(features), labels, tuple(unread))
 
@@ -203,41 +206,6 @@ class Evaluator:
             finally:
                 for _, future in waiting:
                     future.cancel()
-
-
-class _HeadInput:
-    """Keeps what the last layer of a network was given, while it is entered."""
-
-    def __init__(self, net: nn.Module) -> None:
-        self._given: Tensor | None = None
-        try:
-            self._head: nn.Module | None = net.get_submodule(head_path(net))
-        except UsageError:
-            self._head = None
-
-    def __enter__(self) -> "_HeadInput":
-        if self._head is not None:
-            self._hook = self._head.register_forward_pre_hook(self._keep)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._head is not None:
-            self._hook.remove()
-
-    def _keep(self, _module: nn.Module, given: tuple[Any, ...]) -> None:
-        self._given = given[0]
-
-    def features(self, count: int, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, D): averaged over places where the head sees a grid; the logits without a head."""
-        given = self._given
-        if given is None or len(given) != count:
-            return logits
-        if given.ndim > 2:
-            places = (
-                (2, 3) if isinstance(self._head, nn.Conv2d) else tuple(range(1, given.ndim - 1))
-            )
-            given = given.mean(places)
-        return np.asarray(given.float().cpu().numpy(), np.float32)
 
 
 def _index_of(name: str, labels: Labels) -> int | None:

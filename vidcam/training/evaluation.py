@@ -10,15 +10,17 @@ import numpy as np
 from vidcam import __version__
 from vidcam.errors import SourceError, UsageError
 from vidcam.models import BUILTIN, torchvision
+from vidcam.overlays.words import ENGLISH
 from vidcam.pictures.inputs import readable
+from vidcam.training.acquaint import learnt_by
 from vidcam.training.cores import Progress, silent
-from vidcam.training.dataset import ALL, TRAIN, VAL, Dataset, Sample
+from vidcam.training.dataset import ALL, TEST, TRAIN, VAL, Dataset, Sample
 from vidcam.training.eval_options import EvalOptions
 from vidcam.training.eval_sides import Sides
 from vidcam.training.evaluate import Answers, Evaluator, Matched
+from vidcam.training.evaluated import Evaluated, Subject, looked_at
 from vidcam.training.metrics import measure
-from vidcam.training.report import Evaluated, looked_at
-from vidcam.training.unknown import Unknown, fit_unknown, measure_unknown
+from vidcam.training.unknown import Learnt, Unknown, fit_unknown, measure_unknown
 from vidcam.training.worst import MOST_WORST, Looker, confused_pairs, wrong_answers
 
 log = logging.getLogger("vidcam")
@@ -41,9 +43,9 @@ class Evaluation:
         return f"{self._evaluator.summary}, part {self._sides.part} ({count} pictures)"
 
     @property
-    def may_have_learnt(self) -> bool:
-        """Whether a checkpoint of one's own is measured on pictures it may have been trained on."""
-        return self._sides.part in (ALL, TRAIN) and _is_file(self._options.model)
+    def caution(self) -> str:
+        """The sentence on a checkpoint of one's own and pictures that may have made it; or none."""
+        return self._subject(1.0).warned(ENGLISH)
 
     def __call__(self, progress: Progress = silent, details: bool = True) -> Evaluated:
         """Answer and measure; with `details` also the feature map and the worst pictures.
@@ -54,24 +56,32 @@ class Evaluation:
         unknown = evaluator.unknown
         unread: list[str] = []
         if self._sides.fit:
-            fitting = evaluator(matched, self._known(VAL, self._sides.fit), progress)
+            fitting = evaluator(matched.places, self._known(VAL, self._sides.fit), progress)
             unread += fitting.unread
-            unknown = fit_unknown(fitting.logits, fitting.labels)
+            learnt = self._learnt(fitting, progress)
+            unknown = fit_unknown(fitting.logits, fitting.labels, learnt=learnt)
         # Strangers are looked at only where something can be said of them.
         asked = self._known(self._sides.part, self._sides.samples)
         strangers = self._strange if unknown else []
-        every = evaluator(matched, [*asked, *strangers], progress)
+        every = evaluator(matched.places, [*asked, *strangers], progress)
         known, strange = every.of(every.labels >= 0), every.of(every.labels < 0)
         unread += every.unread
         self._check(known, unread)
         said, temperature = None, evaluator.model.temperature or 1.0
         if unknown:
-            said = measure_unknown(unknown, known.logits, known.labels, strange.logits)
+            said = measure_unknown(
+                unknown,
+                known.logits,
+                known.labels,
+                strange.logits,
+                known.features,
+                strange.features,
+            )
             temperature = unknown.temperature
         known = known.at(temperature)
         wrong = wrong_answers(known)
         evaluated = Evaluated(
-            self._head(), evaluator.names, known,
+            self._subject(temperature), evaluator.names, known,
             measure(known.logits, known.labels, evaluator.names),
             matched.counted(self._strange),
             said,
@@ -82,6 +92,17 @@ class Evaluation:
         if self._sides.fit and unknown:
             self._store(unknown)
         return evaluated
+
+    def _learnt(self, others: Answers, progress: Progress) -> Learnt | None:
+        """What new pictures are held against: train/, else what the model has; None without."""
+        part = self._dataset.part(TRAIN)
+        known = self._matched.known(part.samples) if part else []
+        if known:
+            return learnt_by(self._evaluator, self._matched.places, known, others, progress)
+        if neighbours := self._evaluator.model.neighbours:
+            one_fold = np.zeros(len(neighbours.features), np.int64)
+            return Learnt.of(neighbours.features, one_fold, others.features)
+        return None
 
     def _known(self, part: str, samples: Sequence[Sample]) -> list[Sample]:
         """The pictures of a part that the model has classes for. Raises UsageError without one."""
@@ -109,16 +130,28 @@ class Evaluation:
             looked = looked_at(evaluated.wrong, evaluated.pairs, look)
         return replace(evaluated, layout=layout, looked=looked)
 
-    def _head(self) -> dict[str, str]:
+    def _subject(self, temperature: float) -> Subject:
         evaluator = self._evaluator
-        return {
-            "model": evaluator.model.name,
-            "folder": readable(self._dataset.folder),
-            "part": self._sides.part,
-            "fit": evaluator.geometry.fit,
-            "size": str(evaluator.geometry.size),
-            "vidcam": __version__,
-        }
+        return Subject(
+            model=evaluator.model.name,
+            folder=readable(self._dataset.folder),
+            part=self._sides.part,
+            fit=evaluator.geometry.fit,
+            size=evaluator.geometry.size,
+            temperature=temperature,
+            vidcam=__version__,
+            caution=self._caution() if _is_file(self._options.model) else "",
+            language=self._options.lang[0],
+        )
+
+    def _caution(self) -> str:
+        """What `vidcam train` would have done with the pictures, had it been given this folder."""
+        part = self._sides.part
+        if part in (ALL, TRAIN):
+            return "has seen"
+        val = self._dataset.part(VAL)
+        validates = VAL if val is not None and val.samples else TEST
+        return "validated with" if part == validates else ""
 
     def _store(self, unknown: Unknown) -> None:
         """Put the temperature and thresholds into the model's checkpoint, where it is one."""
@@ -136,6 +169,7 @@ class Evaluation:
         fitted = replace(
             read_checkpoint(file), temperature=unknown.temperature,
             thresholds=tuple(np.asarray(unknown.thresholds).tolist()),
+            neighbours=unknown.neighbours,
         )  # fmt: skip
         save_checkpoint(file, fitted)
         log.info("thresholds for unknown, temperature %.2f → %s", unknown.temperature, file)

@@ -31,6 +31,7 @@ from vidcam.training.logistic import Head, Labels, score, solve
 from vidcam.training.sides import Sides
 from vidcam.training.start import Start
 from vidcam.training.train_options import TrainOptions
+from vidcam.training.unknown import MOST_NEIGHBOURS, Learnt
 from vidcam.types import Pixels
 
 log = logging.getLogger("vidcam")
@@ -48,7 +49,8 @@ Row = dict[str, float | int | str]
 class Solved:
     """A finished network with its head, and what was tried on the way.
 
-    `logits` (N, K) and `labels` (N,) are of the validation pictures that could be read.
+    `logits` (N, K) and `labels` (N,) are of the validation pictures that could be read; `learnt`
+    says how near they are to what was learnt from.
     """
 
     start: Start
@@ -57,6 +59,7 @@ class Solved:
     metrics: dict[str, float]
     rows: tuple[Row, ...]
     chosen: choose.Trial
+    learnt: Learnt
 
 
 class HeadTraining:
@@ -93,7 +96,10 @@ class HeadTraining:
             np.concatenate(views), np.tile(labels, len(views)), len(self._sides.labels),
             best.strength, options.balance,
         )  # fmt: skip
-        return self._validated(head, best, [*tried, *strengths])
+        kept = choose.few_of(labels[few], MOST_NEIGHBOURS, options.seed)
+        neighbours = views[0][few][kept], folds[kept]
+        rows = [_row(one, "square") for one in tried] + [_row(one, "strength") for one in strengths]
+        return self._validated(head, best, rows, neighbours)
 
     def _folds(self, samples: Sequence[Sample]) -> NDArray[np.int64]:
         labels = np.array([sample.label for sample in samples], np.int64)
@@ -183,7 +189,11 @@ class HeadTraining:
 
         return [copy_of(number) for number in range(COPIES)]
 
-    def _validated(self, head: Head, chosen: choose.Trial, tried: Sequence[choose.Trial]) -> Solved:
+    def _validated(
+        self, head: Head, chosen: choose.Trial, rows: Sequence[Row],
+        neighbours: tuple[Features, NDArray[np.int64]],
+    ) -> Solved:  # fmt: skip
+        """How the head does; `neighbours` are features (M, D) that were learnt from, and folds."""
         view = (side_px(chosen.geometry), plain(chosen.geometry))
         unread: Unread = {}
         progress = self._progress("validating")
@@ -198,8 +208,8 @@ class HeadTraining:
             "val_top1": reached.accuracy, "val_loss": reached.loss, "val_n": len(labels),
             "cv_top1": chosen.score.accuracy, "cv_loss": chosen.score.loss,
         }  # fmt: skip
-        rows = tuple(map(_row, tried))
-        return Solved(start, logits, labels, metrics, rows, chosen)
+        learnt = Learnt.of(*neighbours, features)
+        return Solved(start, logits, labels, metrics, tuple(rows), chosen, learnt)
 
 
 def mirrored(geometry: Geometry) -> View:
@@ -221,9 +231,10 @@ def set_head(net: nn.Module, head: Head) -> None:
             layer.bias.copy_(bias)
 
 
-def _row(trial: choose.Trial) -> Row:
+def _row(trial: choose.Trial, stage: str) -> Row:
+    """A line of the log: what was tried to choose the square, or then the strength."""
     geometry = trial.geometry
     return {
-        "size": geometry.size, "fit": geometry.fit, "strength": trial.strength,
+        "stage": stage, "size": geometry.size, "fit": geometry.fit, "strength": trial.strength,
         "cv_loss": round(trial.score.loss, 6), "cv_accuracy": round(trial.score.accuracy, 6),
     }  # fmt: skip

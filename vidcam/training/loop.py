@@ -29,7 +29,7 @@ from vidcam.training.sides import Sides
 from vidcam.training.start import Start, freeze
 from vidcam.training.state import Row, RunFolder, State, plain_options
 from vidcam.training.train_options import TrainOptions
-from vidcam.training.unknown import fit_unknown
+from vidcam.training.unknown import Learnt, fit_unknown
 
 log = logging.getLogger("vidcam")
 
@@ -98,6 +98,11 @@ class Loop:
     def stop(self, error: BaseException | None = None) -> None:
         """End before the next batch, with `error`."""
         self._error = error or VidcamError("stopped")
+
+    def check(self) -> None:
+        """Raise the error of `stop`, if it was called."""
+        if self._error is not None:
+            raise self._error
 
     def load(self, state: State) -> None:
         """Go on where a state was kept."""
@@ -192,7 +197,7 @@ class Loop:
         self._net.train()
         for module in self._held:
             module.eval()
-        total, right, seen = 0.0, 0, 0
+        total, right, seen, lone = 0.0, 0, 0, False
         for number, (pixels, labels) in enumerate(self._batches(loader, keys), 1):
             if len(labels) > 1 or len(keys) == 1:
                 with self._autocast():
@@ -209,12 +214,17 @@ class Loop:
                 total += value * len(labels)
                 right += int((logits.argmax(1) == labels).sum())
                 seen += len(labels)
+            else:
+                lone = True  # BatchNorm needs two
             self._watch(Progressed(
                 self.epoch + 1, options.epochs, number, len(keys),
                 total / max(1, seen), right / max(1, seen),
             ))  # fmt: skip
         if not seen:
-            raise SourceError("no training picture could be read; vidcam data check says why")
+            wanted = "two training pictures" if lone else "a training picture"
+            raise SourceError(
+                f"no batch held {wanted} that can be read; vidcam data check says why"
+            )
         return Score(total / seen, right / seen)
 
     def _validate(self, loader: Loader) -> tuple[NDArray[np.float32], Labels]:
@@ -235,8 +245,7 @@ class Loop:
         # Closed before an error travels on: what it kept alive would keep the processes.
         with closing(loader(keys)) as batches:
             for batch in batches:
-                if self._error is not None:
-                    raise self._error
+                self.check()
                 self.unread.update(batch.unread)
                 if len(batch.labels):
                     pixels = torch.from_numpy(batch.pixels).to(self.device).permute(0, 3, 1, 2)
@@ -272,11 +281,12 @@ class Loop:
 
 def finished(
     start: Start, labels: tuple[str, ...], metrics: dict[str, float],
-    logits: NDArray[np.float32], truth: Labels,
+    logits: NDArray[np.float32], truth: Labels, learnt: Learnt | None = None,
 ) -> Checkpoint:  # fmt: skip
     """A checkpoint of the network as it is, with what unknown means to it."""
-    unknown = fit_unknown(logits, truth)
+    unknown = fit_unknown(logits, truth, learnt=learnt)
     return replace(
         start.checkpoint(labels, start.net.state_dict(), metrics),
         temperature=unknown.temperature, thresholds=tuple(unknown.thresholds.tolist()),
+        neighbours=unknown.neighbours,
     )  # fmt: skip

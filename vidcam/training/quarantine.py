@@ -35,7 +35,11 @@ def plan(report: Report) -> list[Move]:
     and so does all that only looks alike, and what is reached only through a link to a folder.
     """
     moves = [
-        Move(finding.paths[0].rstrip("/"), ": ".join(filter(None, (kind, finding.detail))))
+        # What is said of a stray folder is not true of each of its files.
+        Move(
+            finding.paths[0].rstrip("/"),
+            kind if kind == "stray" else ": ".join(filter(None, (kind, finding.detail))),
+        )
         for kind in ("unreadable", "empty file", "stray")
         for finding in report.of(kind)
     ]

@@ -1,21 +1,20 @@
-"""Everything that is told of one evaluation, and the page that tells it: one file, no scripts."""
+"""The page that tells an evaluation: one file, no scripts, words by language."""
 
 import base64
 import io
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
 from html import escape
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from vidcam.figures.features_map import FeatureMap, class_look
+from vidcam.figures.features_map import class_look
+from vidcam.overlays.words import say
 from vidcam.pictures.inputs import readable
-from vidcam.training.evaluate import Answers
-from vidcam.training.metrics import Metrics, record
+from vidcam.training.evaluated import Evaluated
+from vidcam.training.metrics import Metrics
 from vidcam.training.unknown import Said
-from vidcam.training.worst import Looked, Pair, Wrong
+from vidcam.training.worst import Wrong
 from vidcam.types import Pixels
 
 JPEG_QUALITY = 82
@@ -38,6 +37,7 @@ table { border-collapse: collapse; } th, td { padding: .2rem .7rem; text-align: 
 th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 6rem;
   overflow-wrap: anywhere; }
 img { max-width: 100%; height: auto; }
+.figure { margin-top: 2.4rem; }
 .wide { overflow-x: auto; } .wide img { max-width: max(100%, 760px); }
 .cards { display: grid; gap: 1.4rem;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 500px), 1fr)); }
@@ -54,86 +54,59 @@ SHAPES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluated:
-    """One evaluation, whole: what was measured of which pictures, and what stands out.
-
-    `left_out` counts pictures by folder that the model has no class for; `looked` holds the small
-    pictures by path; `head` says what was evaluated, by name.
-    """
-
-    head: Mapping[str, str]
-    names: tuple[str, ...]
-    answers: Answers
-    metrics: Metrics
-    left_out: Mapping[str, int]
-    said: Said | None
-    unread: tuple[str, ...]
-    wrong: tuple[Wrong, ...] = ()
-    pairs: tuple[Pair, ...] = ()
-    looked: Mapping[str, Looked] | None = None
-    layout: FeatureMap | None = None
-
-    def as_record(self) -> dict[str, Any]:
-        """What metrics.json holds."""
-        return {
-            **record(self.metrics),
-            "unknown": None if self.said is None else asdict(self.said),
-            "left_out": sum(self.left_out.values()),
-            "left_out_classes": dict(self.left_out),
-            "unread": len(self.unread),
-            **self.head,
-        }
-
-
 def page(evaluated: Evaluated, figures: Mapping[str, bytes]) -> str:
-    """The report as HTML that needs nothing else; `figures` are PNG files by heading."""
-    model, folder = (escape(evaluated.head[key]) for key in ("model", "folder"))
+    """The report as HTML that needs nothing else; `figures` are PNG files by what they show."""
+    subject, language = evaluated.subject, evaluated.subject.language
+    title = escape(say("report", language, subject.model, subject.folder))
+    settings = say(
+        "report settings", language, subject.part, subject.fit, subject.size,
+        f"{subject.temperature:.2f}", subject.vidcam,
+    )  # fmt: skip
+    caution = escape(subject.warned(language))
     parts = [
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
         '<meta name="viewport" content="width=device-width">',
-        f"<title>{model} on {folder}</title><style>{STYLE}</style></head><body>",
-        f"<h1>{model} on {folder}</h1>",
-        f'<p class="note">{escape(", ".join(f"{k}: {v}" for k, v in evaluated.head.items()))}</p>',
+        f"<title>{title}</title><style>{STYLE}</style></head><body>",
+        f'<h1>{title}</h1><p class="note">{escape(settings)}</p>',
+        f"<p>{caution}</p>" if caution else "",
         _totals(evaluated),
-        _unknown(evaluated.said),
-        _classes(evaluated.metrics),
+        _unknown(evaluated.said, language),
+        _classes(evaluated.metrics, language),
     ]
-    for heading, data in figures.items():
-        image = _image("image/png", data, heading)
-        parts.append(f'<h2>{escape(heading)}</h2><div class="wide">{image}</div>')
+    # Each figure has its heading in itself.
+    for shown, data in figures.items():
+        parts.append(f'<div class="wide figure">{_image("image/png", data, shown)}</div>')
     parts += [_map(evaluated), _worst(evaluated), _pairs(evaluated), _passed(evaluated)]
     return "\n".join(parts) + "\n</body></html>\n"
 
 
 def _totals(evaluated: Evaluated) -> str:
     metrics, macro = evaluated.metrics, evaluated.metrics.macro
-    numbers = {
-        "top-1": percent(metrics.top1),
-        "top-5": percent(metrics.top5),
-        "pictures": str(metrics.n),
-        "classes": str(len(metrics.classes)),
-        "mean F1": percent(macro["f1"]),
-        "mean AP": percent(macro["ap"]),
-        "mean AUC": percent(macro["auc"]),
-        "calibration error": percent(metrics.calibration.ece),
+    language = evaluated.subject.language
+    numbers = {"top-1": percent(metrics.top1)}
+    if evaluated.top5 is not None:
+        numbers["top-5"] = percent(evaluated.top5)
+    numbers |= {
+        say("pictures", language): str(metrics.n),
+        say("classes", language): str(len(metrics.classes)),
+        say("mean", language, "F1"): percent(macro["f1"]),
+        say("mean", language, "AP"): percent(macro["ap"]),
+        say("mean", language, "AUC"): percent(macro["auc"]),
+        say("calibration error", language): percent(metrics.calibration.ece),
     }
     cells = (f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in numbers.items())
     return f"<dl>{''.join(cells)}</dl>"
 
 
-def _unknown(said: Said | None) -> str:
+def _unknown(said: Said | None, language: str) -> str:
     if said is None:
         return ""
-    text = (
-        f"At temperature {said.temperature:.2f}, {percent(said.kept)} of the right answers stay "
-        f"known, and unknown is said of {percent(said.of_known)} of the pictures of known classes"
-    )
+    shares = percent(said.kept), percent(said.of_known)
+    text = say("unknown kept", language, f"{said.temperature:.2f}", *shares)
     if said.strange:
-        strange = f"{percent(said.of_strange)} of the {said.strange} pictures of classes it lacks"
-        text += f" and of {strange}"
-    return f"<h2>Unknown</h2><p>{escape(text)}.</p>"
+        text += " " + say("unknown strange", language, said.strange, percent(said.of_strange))
+    return f"<h2>{say('unknown', language)}</h2><p>{escape(text)}</p>"
 
 
 def class_rows(metrics: Metrics) -> list[list[str]]:
@@ -149,23 +122,25 @@ def class_rows(metrics: Metrics) -> list[list[str]]:
 CLASS_HEAD = ("class", "n", "precision", "recall", "F1", "accuracy", "AP", "AUC")
 
 
-def _classes(metrics: Metrics) -> str:
+def _classes(metrics: Metrics, language: str) -> str:
     rows = class_rows(metrics)
-    more = f"<p>… and {len(rows) - MOST_ROWS} more</p>" if len(rows) > MOST_ROWS else ""
-    head = "".join(f"<th>{escape(name)}</th>" for name in CLASS_HEAD)
+    rest = say("and more", language, len(rows) - MOST_ROWS)
+    more = f"<p>{rest}</p>" if len(rows) > MOST_ROWS else ""
+    head = "".join(f"<th>{escape(say(name, language))}</th>" for name in CLASS_HEAD)
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
         for row in rows[:MOST_ROWS]
     )
-    note = '<p class="note">The least F1 first.</p>'
     return (
-        f'<h2>Classes</h2>{note}<div class="wide"><table><tr>{head}</tr>{body}</table></div>{more}'
+        f'<h2>{say("classes", language)}</h2><p class="note">{say("least first", language)}</p>'
+        f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>{more}'
     )
 
 
 def _map(evaluated: Evaluated) -> str:
     """The feature map as SVG; each point says its picture under the pointer."""
     layout, answers = evaluated.layout, evaluated.answers
+    language = evaluated.subject.language
     if layout is None:
         return ""
     present = list(np.unique(answers.labels))
@@ -189,24 +164,23 @@ def _map(evaluated: Evaluated) -> str:
         mark = f'<svg width="14" height="14" viewBox="-7 -7 14 14"><path d="{SHAPES[shape]}" '
         name = escape(evaluated.names[label])
         legend.append(f'<span class="key">{mark}fill="{color}"/></svg> {name}</span>')
+    note = say("features note", language, len(layout.rows), len(answers))
     return (
-        "<h2>Features before the last layer, by t-SNE</h2>"
-        f'<p class="note">{len(layout.rows)} of {len(answers)} pictures; a dark ring: answered '
-        "wrongly; the pointer on a point shows its class and file.</p>"
+        f"<h2>{say('features', language)}</h2>"
+        f'<p class="note">{note}<br>{say("map note", language)}</p>'
         f'<svg class="map" role="img" width="{MAP_PX}" height="{MAP_PX}" '
         f'viewBox="0 0 {MAP_PX} {MAP_PX}">{"".join(points)}</svg><p>{" &ensp; ".join(legend)}</p>'
-    )  # fmt: skip
+    )
 
 
 def _worst(evaluated: Evaluated) -> str:
+    language = evaluated.subject.language
+    heading = f"<h2>{say('worst', language)}</h2>"
     if not evaluated.wrong:
-        return "<h2>Worst pictures</h2><p>No picture was answered wrongly.</p>"
+        return f"{heading}<p>{say('none wrong', language)}</p>"
     cards = "".join(_card(evaluated, one) for one in evaluated.wrong)
-    return (
-        "<h2>Worst pictures</h2>"
-        '<p class="note">Those with the least score of their own class: the picture, the Grad-CAM '
-        f'of the answer, and that of the class.</p><div class="cards">{cards}</div>'
-    )
+    note = f'<p class="note">{say("worst note", language)}</p>'
+    return f'{heading}{note}<div class="cards">{cards}</div>'
 
 
 def _pairs(evaluated: Evaluated) -> str:
@@ -216,20 +190,23 @@ def _pairs(evaluated: Evaluated) -> str:
         cards = "".join(_card(evaluated, one) for one in pair.examples)
         parts.append(f"<h3>{true} → {answer}: {pair.count}</h3>")
         parts.append(f'<div class="cards">{cards}</div>')
-    return f"<h2>Most often confused</h2>{''.join(parts)}" if parts else ""
+    heading = say("most confused", evaluated.subject.language)
+    return f"<h2>{heading}</h2>{''.join(parts)}" if parts else ""
 
 
 def _card(evaluated: Evaluated, wrong: Wrong) -> str:
-    looked = (evaluated.looked or {}).get(wrong.path)
+    looked, language = (evaluated.looked or {}).get(wrong.path), evaluated.subject.language
     if looked is None:
         return ""
     true, answer = evaluated.names[wrong.true], evaluated.names[wrong.answer]
-    cells = []
-    for rgb, what in ((looked.picture, "picture"), (looked.answer, answer), (looked.true, true)):
-        lacks = "<small>too little evidence</small>" * looked.is_explained
-        image = lacks if rgb is None else _image("image/jpeg", jpeg(rgb), what)
-        cells.append(f"<div>{image}</div>")
-    text = f"{true}: {percent(wrong.true_score)}, answered {answer}: {percent(wrong.score)}"
+    shown = (looked.picture, say("picture", language)), (looked.answer, answer), (looked.true, true)
+    lacks = f"<small>{say('too little evidence', language)}</small>" * looked.is_explained
+    cells = (
+        f"<div>{lacks if rgb is None else _image('image/jpeg', jpeg(rgb), what)}</div>"
+        for rgb, what in shown
+    )
+    scores = percent(wrong.true_score), percent(wrong.score)
+    text = say("card", language, true, scores[0], answer, scores[1])
     file = escape(readable(wrong.path))
     return (
         f'<figure><div class="row">{"".join(cells)}</div>'
@@ -238,24 +215,15 @@ def _card(evaluated: Evaluated, wrong: Wrong) -> str:
 
 
 def _passed(evaluated: Evaluated) -> str:
-    parts = []
+    parts, language = [], evaluated.subject.language
     if evaluated.left_out:
         total = sum(evaluated.left_out.values())
         told = ", ".join(f"{name} ({count})" for name, count in evaluated.left_out.items())
-        parts.append(f"<p>{total} pictures of classes that the model lacks: {escape(told)}</p>")
+        parts.append(f"<p>{escape(say('left out of', language, total, told))}</p>")
     if evaluated.unread:
         lines = "".join(f"<li>{escape(reason)}</li>" for reason in evaluated.unread[:MOST_ROWS])
-        parts.append(f"<p>{len(evaluated.unread)} could not be read:</p><ul>{lines}</ul>")
-    return f"<h2>Left out</h2>{''.join(parts)}" if parts else ""
-
-
-def looked_at(
-    wrong: Sequence[Wrong], pairs: Sequence[Pair], look: Callable[[Wrong], Looked | None]
-) -> dict[str, Looked]:
-    """The small pictures of all that are shown, each made once, by path."""
-    shown = [*wrong, *(one for pair in pairs for one in pair.examples)]
-    found = {one.path: look(one) for one in dict.fromkeys(shown)}
-    return {path: looked for path, looked in found.items() if looked is not None}
+        parts.append(f"<p>{say('unread', language, len(evaluated.unread))}</p><ul>{lines}</ul>")
+    return f"<h2>{say('left out', language)}</h2>{''.join(parts)}" if parts else ""
 
 
 def percent(share: float | None) -> str:

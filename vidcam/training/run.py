@@ -2,17 +2,20 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
-from vidcam.errors import UsageError
+from vidcam.backends.torch import choose_device
+from vidcam.errors import SourceError, UsageError
 from vidcam.models.checkpoint import save_checkpoint
+from vidcam.training.acquaint import acquaint
 from vidcam.training.augment import describe, preset
 from vidcam.training.cores import Progress, silent
+from vidcam.training.doubts import doubts
 from vidcam.training.features import gives_vectors, named
 from vidcam.training.frozen import OWN_AUGMENTS, HeadTraining
 from vidcam.training.loop import USUAL_AUGMENT, Loop, Progressed, finished
@@ -91,10 +94,13 @@ def train(pictures: str, place: Place, options: TrainOptions, told: Told | None 
     state = folder.read_state() if place.resume else None
     if state is not None:
         options = _going_on(state, options, folder.path)
+    choose_device(options.device)  # refused before the pictures are read
     sides = sides_of(pictures, options, told.progress("looking for duplicates"))
-    if state is not None:
+    if state is not None and state["is_foreign"]:
+        log.info("the run is of another version of vidcam; its head, which is solved, begins anew")
+    elif state is not None:
         check_sides(state, sides, folder.path)
-    for sentence in sides.passed:
+    for sentence in (*sides.passed, *doubts(pictures, sides)):
         log.warning("%s", sentence)
     # Named, since torch warns where there are several.
     with torch.random.fork_rng(range(torch.cuda.device_count())):
@@ -105,12 +111,13 @@ def train(pictures: str, place: Place, options: TrainOptions, told: Told | None 
             start = start_of(options, sides.labels)
             solves = start.freeze == BACKBONE and gives_vectors(start.net, start.preset.size)
         _say(start, sides, options, solves)
-        if state is None:
-            folder.begin()
-        else:
-            folder.tidy()
         run = _solve if solves else _loop
-        ended = run(start, sides, options, folder, state, told)
+        try:
+            ended = run(start, sides, options, folder, state, told)
+        except (SourceError, UsageError):
+            if state is None:
+                folder.leave()  # so that the next call may have the name
+            raise
     return replace(ended, seconds=time.perf_counter() - begin_s)
 
 
@@ -162,12 +169,13 @@ def _solve(
     told: Told,
 ) -> Ended:  # fmt: skip
     """A head on features; it takes seconds, so that an interrupted one begins anew."""
+    training = HeadTraining(start, sides, options, told.progress)
+    _enter(folder, state)
     about = {
         "kind": "solved", "options": plain_options(options), "labels": list(sides.labels),
         "digest": sides.digest, "epoch": 0,
     }  # fmt: skip
     folder.save_state(about | {"done": False})
-    training = HeadTraining(start, sides, options, told.progress)
     solved = training()
     geometry = solved.start.geometry
     log.info(
@@ -176,7 +184,9 @@ def _solve(
         100 * solved.chosen.score.accuracy,
     )  # fmt: skip
     made = _with_layer(solved.start)
-    checkpoint = finished(made, sides.labels, solved.metrics, solved.logits, solved.labels)
+    checkpoint = finished(
+        made, sides.labels, solved.metrics, solved.logits, solved.labels, solved.learnt
+    )
     save_checkpoint(folder.last, checkpoint)
     folder.keep_last_as_best()
     folder.save_log(solved.rows)
@@ -190,6 +200,7 @@ def _loop(
     told: Told,
 ) -> Ended:  # fmt: skip
     loop = Loop(_with_layer(start), sides, options, folder, told.batch)
+    _enter(folder, state)
     if state is not None:
         loop.load(state)
     told.watch(loop)
@@ -200,8 +211,28 @@ def _loop(
             log.warning("%s; skipped", sentence)
     if loop.ended_early:
         log.info("ended early: no better epoch in %d", options.patience)
+    acquaint(folder.best, sides, options.device, lambda what: _unless_stopped(loop, told, what))
     unread = tuple(named(loop.unread))
     return Ended(folder, loop.best, tuple(loop.rows), unread, 0.0, is_loop=True)
+
+
+def _unless_stopped(loop: Loop, told: Told, what: str) -> Progress:
+    """A progress that ends when the loop is told to stop."""
+
+    def shown(results: Iterable[Any], total: int) -> Iterable[Any]:
+        for one in told.progress(what)(results, total):
+            loop.check()
+            yield one
+
+    return shown
+
+
+def _enter(folder: RunFolder, state: State | None) -> None:
+    """Make the folder, when nothing can be refused any more."""
+    if state is None:
+        folder.begin()
+    else:
+        folder.tidy()
 
 
 def _with_layer(start: Start) -> Start:

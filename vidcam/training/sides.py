@@ -84,7 +84,7 @@ def _chosen(
         names = ", ".join(readable(dataset.classes[label]) for label in kept) or "none"
         raise UsageError(
             f"{readable(dataset.folder)}: two classes at least are needed to learn, and there is "
-            f"only {names}"
+            f"only {names}" + (f"; {dataset.doubt}" if dataset.doubt else "")
         )
     new = {label: position for position, label in enumerate(kept)}
     sides = [

@@ -118,15 +118,29 @@ def _continued(options: TrainOptions, labels: tuple[str, ...]) -> Start:
         raise UsageError(
             f"--arch {options.arch}: {options.from_} is of {checkpoint.arch}; leave --arch out"
         )
-    if size := _size(options):
-        checkpoint = replace(checkpoint, preset=replace(checkpoint.preset, size=size))
-    net = checkpoint.network()
+    net, preset = _at(checkpoint, _size(options), options.from_)
     for parameter in net.parameters():
         parameter.requires_grad_(True)
     if checkpoint.labels != labels:
         net = with_new_head(net, len(labels))
     freeze = _frozen(options, True, checkpoint.arch)
-    return Start(checkpoint.arch, checkpoint.settings, net, checkpoint.preset, freeze, True)
+    return Start(checkpoint.arch, checkpoint.settings, net, preset, freeze, True)
+
+
+def _at(checkpoint: Checkpoint, size: int | None, path: str) -> tuple[nn.Module, Preset]:
+    """The checkpoint's network for squares of another size. Raises UsageError where it has none."""
+    own = checkpoint.preset
+    wanted = replace(own, size=size or own.size)
+    try:
+        return replace(checkpoint, preset=wanted).network(), wanted
+    except UsageError as error:
+        if wanted == own:
+            raise
+        checkpoint.network()  # where the weights do not fit at all, that is what is said
+        raise UsageError(
+            f"the weights in {path} are for {own.size} px, and {checkpoint.arch} cannot take them "
+            f"to {size} px; --imgsz {own.size} goes on with them"
+        ) from error
 
 
 def _frozen(options: TrainOptions, has_learnt: bool, arch: str) -> str | int:

@@ -30,6 +30,8 @@ log = logging.getLogger("vidcam")
 STATE, LOG, CURVES = "state.pt", "log.csv", "curves.png"
 OURS = (BEST, LAST, STATE, LOG, CURVES)
 VERSION = 2
+# What a state of a solved head has in every version.
+SOLVED = {"options", "labels", "done"}
 Row = Mapping[str, float | int | str]
 State = dict[str, Any]
 
@@ -91,6 +93,13 @@ class RunFolder:
         except OSError as error:
             raise OutputError(f"{self.path}: {system_reason(error)}") from error
 
+    def leave(self) -> None:
+        """Remove the folder of a run that has kept nothing but its beginning."""
+        with suppress(OSError):
+            if not self.last.exists():
+                (self.path / STATE).unlink(missing_ok=True)
+                self.path.rmdir()
+
     def keep_last_as_best(self) -> None:
         """Let best.pt be what last.pt is now, by a second name where the file system has that.
 
@@ -109,16 +118,25 @@ class RunFolder:
             raise OutputError(f"{self.best}: {system_reason(error)}") from error
 
     def read_state(self) -> State:
-        """What an earlier call left. Raises UsageError when it cannot be used."""
+        """What an earlier call left; `is_foreign` says that another version of vidcam wrote it,
+        which only a solved head survives. Raises UsageError when it cannot be used."""
         path = self.path / STATE
         try:
             state = read_whole(path)
         except UsageError as error:
             there = f"; {self.best} begins one with --from" if self.best.exists() else ""
             raise UsageError(f"{path} is damaged, so the run cannot go on{there}") from error
-        if not isinstance(state, dict) or state.get("vidcam_run") != VERSION:
-            raise UsageError(f"{path} is of another version of vidcam; begin anew with -y")
-        return state
+        version = state.get("vidcam_run") if isinstance(state, dict) else None
+        if not isinstance(version, int):
+            raise UsageError(f"{path} is no state of a run; begin anew with -y")
+        is_foreign = version != VERSION
+        if is_foreign and not (state.get("kind") == "solved" and state.keys() >= SOLVED):
+            raise UsageError(
+                f"{path} is of another version of vidcam; begin anew with -y, or from "
+                f"{self.best} with --from"
+            )
+        known: State = state | {"is_foreign": is_foreign}
+        return known
 
     def save_state(self, state: State) -> None:
         """Keep a state, whole or not at all. Raises OutputError."""
@@ -162,11 +180,28 @@ def resumed_options(state: State, given: TrainOptions, path: Path) -> TrainOptio
         if name not in CHANGEABLE:
             flag = spec.flags[0] if spec.flags else "--" + name.replace("_", "-")
             raise UsageError(
-                f"{flag} {now}: the run in {path} was begun with {before}; with --resume leave it "
-                "out, or begin another run"
+                f"{_said(flag, now)}: the run in {path} was begun {_begun(before)}; with --resume "
+                "leave it out, or begin another run"
             )
         changes[name] = now
     return replace(own, **changes)
+
+
+def _said(flag: str, value: Any) -> str:
+    """An option as it is given on the command line."""
+    values = value if isinstance(value, tuple) else (value,)
+    return flag if value is True else " ".join(f"{flag} {one}" for one in values)
+
+
+def _begun(value: Any) -> str:
+    """What a run was begun with, in words."""
+    if value is False or value == ():
+        return "without"
+    if value is True:
+        return "with it"
+    if isinstance(value, tuple):
+        value = ", ".join(value)
+    return "with the default" if value is None else f"with {value}"
 
 
 def check_sides(state: State, sides: Sides, path: Path) -> None:

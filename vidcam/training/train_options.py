@@ -45,10 +45,11 @@ class TrainOptions(DataOptions):
         "frozen backbone, else the network's own.", minimum=8, maximum=MOST_PX,
     )  # fmt: skip
     fit: str | None = option(
-        None, "How a picture becomes the square. Default: as --imgsz.", choices=FITS, kind="fit"
-    )
+        None, "How a picture becomes the square. Default: chosen by cross-validation with a "
+        "frozen backbone, else the network's own.", choices=FITS, kind="fit",
+    )  # fmt: skip
     augment: str | None = option(
-        None, f"Augmentation: {', '.join(AUGMENTS)}. Default: mirrored pictures for a frozen "
+        None, "Augmentation. Default: mirrored pictures for a frozen "
         "backbone, else standard.", choices=AUGMENTS, kind="augmentation",
     )  # fmt: skip
     val: float = option(

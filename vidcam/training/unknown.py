@@ -3,7 +3,10 @@
 The temperature makes the scores honest (Guo et al. 2017, arXiv:1706.04599): the logits are divided
 by it before the softmax. A class counts as unknown where its honest score is below that of nearly
 all pictures on which the class was right, which is the maximum softmax probability of Hendrycks and
-Gimpel (2017, arXiv:1610.02136) with a threshold of its own for each class.
+Gimpel (2017, arXiv:1610.02136) with a threshold of its own for each class. Of few classes that says
+little: what is strange to two of them may be far on one side of what divides them. So a picture
+also counts as unknown where its features are farther from all that were learnt from than nearly all
+pictures of the classes are (`neighbours.py`).
 """
 
 import math
@@ -16,11 +19,16 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from vidcam.errors import UsageError
+from vidcam.neighbours import Neighbours, unit
 
 KEEP = 0.95
 LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.05, 20.0
 # Scores are compared in single precision elsewhere: the threshold lies below by more than that.
 SLACK = 1e-6
+# Engines compute features in half precision too.
+NEAR_SLACK = 2e-3
+# So many pictures stay with a model: 2.5 MB of 1280 features each.
+MOST_NEIGHBOURS = 1000
 # A class with so many pictures needs no others, whatever share is to be kept.
 MOST_WANTED = 100
 
@@ -30,10 +38,35 @@ Indices = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True, eq=False)
 class Unknown:
-    """`temperature` above 0; `thresholds` (K,) float64 in [0, 1], of the scores at it."""
+    """`temperature` above 0; `thresholds` (K,) float64 in [0, 1], of the scores at it; `neighbours`
+    None where only the scores tell."""
 
     temperature: float
     thresholds: NDArray[np.float64]
+    neighbours: Neighbours | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """`features` (M, D), of unit length, of pictures that were learnt from, and the `nearness` (n,)
+    to them of pictures that should be known, each the cosine to one that is not like itself."""
+
+    features: NDArray[np.float16]
+    nearness: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, features: Numbers, folds: Indices, others: Numbers) -> "Learnt":
+        """Of features (M, D) in folds (M,), and those (N, D) of pictures that were not learnt from.
+
+        Those learnt from are held against what lies in other folds; look-alikes share one. In a
+        single fold they say nothing: a network that has learnt all of its weights from pictures
+        gives them features that lie closer together than those of others.
+        """
+        rows = unit(features)
+        among = rows @ rows.T
+        among[folds[:, None] == folds[None]] = -np.inf
+        near = np.concatenate([among.max(axis=1), (unit(others) @ rows.T).max(axis=1)])
+        return cls(rows.astype(np.float16), near[np.isfinite(near)].astype(np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +85,26 @@ class Said:
     of_strange: float | None
 
 
-def fit_unknown(logits: Numbers, labels: Indices, keep: float = KEEP) -> Unknown:
+def fit_unknown(
+    logits: Numbers, labels: Indices, keep: float = KEEP, learnt: Learnt | None = None
+) -> Unknown:
     """The temperature and thresholds of validation pictures, logits (N, K), labels (N,).
 
     Of the pictures on which a class was right the share `keep` at least, in (0, 1], stays known,
     and of new ones of its kind about as many. A class with few of those (under keep / (1 - keep),
     19 by default) has no such share of its own: the pictures on which the other classes were right
-    make the number up, with less weight each. A class with none takes theirs. Raises UsageError
-    without pictures.
+    make the number up, with less weight each. A class with none takes theirs. With `learnt`, scores
+    and features may each call half of the rest unknown. Raises UsageError without pictures.
     """
     if not len(labels):
         raise UsageError("thresholds for unknown need validation pictures: there are none")
     temperature = fit_temperature(logits, labels)
+    neighbours = None
+    if learnt is not None:
+        keep = (1 + keep) / 2
+        near = np.asarray(learnt.nearness, np.float64)
+        least = _threshold(near, near[:0], keep) - NEAR_SLACK
+        neighbours = Neighbours(learnt.features, max(-1.0, least))
     scores = softmax(np.asarray(logits, np.float64) / temperature, axis=1)
     top = scores.argmax(1)
     right = top == labels
@@ -73,7 +114,7 @@ def fit_unknown(logits: Numbers, labels: Indices, keep: float = KEEP) -> Unknown
         for index in range(len(thresholds)):
             own = classes == index
             thresholds[index] = _threshold(of_right[own], of_right[~own], keep)
-    return Unknown(temperature, np.clip(thresholds - SLACK, 0, 1))
+    return Unknown(temperature, np.clip(thresholds - SLACK, 0, 1), neighbours)
 
 
 def fit_temperature(logits: Numbers, labels: Indices) -> float:
@@ -93,11 +134,16 @@ def fit_temperature(logits: Numbers, labels: Indices) -> float:
     return math.exp(float(minimize_scalar(cost, bounds=bounds, method="bounded").x))
 
 
-def is_unknown(logits: Numbers, unknown: Unknown) -> NDArray[np.bool_]:
-    """(N,) whether the best class of each picture is below its threshold; logits (N, K)."""
+def is_unknown(
+    logits: Numbers, unknown: Unknown, features: Numbers | None = None
+) -> NDArray[np.bool_]:
+    """(N,) whether the best class of each picture is below its threshold, or its features are too
+    far from all that were learnt from; logits (N, K), features (N, D)."""
     scores = softmax(np.asarray(logits, np.float64) / unknown.temperature, axis=1)
     top = scores.argmax(1)
     below = scores[np.arange(len(top)), top] < unknown.thresholds[top]
+    if features is not None and unknown.neighbours is not None:
+        below |= unknown.neighbours.nearness(features) < unknown.neighbours.least
     return np.asarray(below, np.bool_)
 
 
@@ -119,11 +165,14 @@ def _threshold(own: NDArray[np.float64], others: NDArray[np.float64], keep: floa
     return float(scores[order][max(0, int(allowed.sum()) - 1)])
 
 
-def measure_unknown(unknown: Unknown, known: Numbers, labels: Indices, strange: Numbers) -> Said:
+def measure_unknown(
+    unknown: Unknown, known: Numbers, labels: Indices, strange: Numbers,
+    known_features: Numbers | None = None, strange_features: Numbers | None = None,
+) -> Said:  # fmt: skip
     """How often unknown is said of pictures of known classes, logits (N, K) and labels (N,), and
-    of pictures of others, logits (M, K)."""
-    silent = ~is_unknown(known, unknown)
+    of pictures of others, logits (M, K); features (N, D) and (M, D) where they are known."""
+    silent = ~is_unknown(known, unknown, known_features)
     right = known.argmax(1) == labels
     kept = float(silent[right].mean()) if right.any() else None
-    said = float(is_unknown(strange, unknown).mean()) if len(strange) else None
+    said = float(is_unknown(strange, unknown, strange_features).mean()) if len(strange) else None
     return Said(unknown.temperature, kept, float(1 - silent.mean()), len(strange), said)

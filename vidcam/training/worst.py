@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.special import softmax
 
 from vidcam.cam.library import Smoothing
 from vidcam.errors import SourceError, UsageError
+from vidcam.figures.sheet import fitted_size, resized
 from vidcam.overlays.heat import Heat
 from vidcam.pictures.canvas import drawn
 from vidcam.pictures.explainer import Explainer
@@ -110,12 +110,11 @@ class Looker:
         except SourceError:
             return None
         square, crop = square_of(image, self._geometry)
-        small = image.copy()
-        small.thumbnail((THUMB_PX, THUMB_PX), Image.Resampling.BICUBIC)
-        rgb = np.array(small)
+        whole = np.asarray(image)
+        rgb = resized(whole, fitted_size(whole, THUMB_PX, THUMB_PX)).copy()
         if self._explainer is None:
             return Looked(rgb, None, None, is_explained=False)
-        scale = small.width / image.width
+        scale = rgb.shape[1] / image.width
         places = [int(self._classes[place]) for place in (wrong.answer, wrong.true)]
         small_crop = _scaled(crop, scale, rgb)
         answer, true = (

@@ -1,0 +1,40 @@
+"""How near a picture is to those that a network has learnt from.
+
+A score says which of the classes fits best, not whether any does: of two classes one always has
+half of it. A picture of another kind betrays itself by its features, which lie far from all that
+were learnt from (Sun et al. 2022, "Out-of-Distribution Detection with Deep Nearest Neighbors",
+arXiv:2204.06507).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Features = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """`features` (M, D) float16 of unit length, of pictures that were learnt from; `least` is the
+    cosine to the nearest one below which a picture is of none of the classes."""
+
+    features: NDArray[np.float16]
+    least: float
+
+    def nearness(self, features: Features) -> NDArray[np.float32]:
+        """(N,) the cosine between features (N, D), of any length, and the nearest ones."""
+        return np.asarray((unit(features) @ self._transposed).max(axis=1), np.float32)
+
+    @cached_property
+    def _transposed(self) -> NDArray[np.float32]:
+        return np.ascontiguousarray(self.features.T.astype(np.float32))
+
+
+def unit(features: Features) -> NDArray[np.float32]:
+    """Features (N, D) at length 1; those without a length stay 0."""
+    rows = np.asarray(features, np.float32)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(lengths, np.finfo(np.float32).tiny), np.float32)

@@ -1,0 +1,128 @@
+"""The words in the figures of `vidcam eval`, in the languages of `words.py`."""
+
+# Each phrase in the order of LANGUAGES: zh, zh-TW, ja, ko, en.
+FIGURE_WORDS: dict[str, tuple[str, str, str, str, str]] = {
+    "picture": ("图片", "圖片", "画像", "그림", "picture"),
+    "where the answer is": (
+        "预测类别的依据",
+        "預測類別的依據",
+        "予測クラスの根拠",
+        "예측 클래스의 근거",
+        "where the answer is",
+    ),
+    "where the class is": (
+        "真实类别的依据",
+        "真實類別的依據",
+        "正解クラスの根拠",
+        "정답 클래스의 근거",
+        "where the class is",
+    ),
+    "too little evidence": (
+        "依据太少",
+        "依據太少",
+        "根拠が少なすぎます",
+        "근거가 너무 적음",
+        "too little evidence",
+    ),
+    "no map": ("没有热力图", "沒有熱力圖", "マップなし", "맵 없음", "no map"),
+    # the confusion matrix
+    "confusion matrix": ("混淆矩阵", "混淆矩陣", "混同行列", "혼동 행렬", "Confusion matrix"),
+    "confusion part": (
+        "混淆矩阵：错误最多的 {} 个类别（共 {} 个）",
+        "混淆矩陣：錯誤最多的 {} 個類別（共 {} 個）",
+        "混同行列：誤りが最も多い {} クラス（全 {} クラス）",
+        "혼동 행렬: 오류가 가장 많은 {}개 클래스 (전체 {}개)",
+        "Confusion matrix: the {} classes with the most mistakes, of {}",
+    ),
+    "confusion note": (
+        "行：真实类别，列：预测。颜色越深，占该行的比例越大",
+        "列：真實類別，欄：預測。顏色越深，占該列的比例越大",
+        "縦：正解、横：予測。濃いほど行に占める割合が大きい",
+        "세로: 정답, 가로: 예측. 진할수록 행에서 차지하는 비율이 큼",
+        "true class down, answer across; darker: a larger share of the row",
+    ),
+    "others": ("其他", "其他", "その他", "기타", "others"),
+    # precision and recall, and ROC
+    "rates": (
+        "精确率与召回率，以及 ROC：每个类别对其余类别",
+        "精確率與召回率，以及 ROC：每個類別對其餘類別",
+        "適合率と再現率、および ROC：各クラス対その他",
+        "정밀도와 재현율, 그리고 ROC: 각 클래스 대 나머지",
+        "Precision and recall, and ROC, each class against the others",
+    ),
+    "rates part": (
+        "精确率与召回率，以及 ROC：AP 最低的 {} 个类别（共 {} 个）",
+        "精確率與召回率，以及 ROC：AP 最低的 {} 個類別（共 {} 個）",
+        "適合率と再現率、および ROC：AP が最も低い {} クラス（全 {} クラス）",
+        "정밀도와 재현율, 그리고 ROC: AP가 가장 낮은 {}개 클래스 (전체 {}개)",
+        "Precision and recall, and ROC: the {} classes with the lowest AP, of {}",
+    ),
+    "recall": ("召回率", "召回率", "再現率", "재현율", "recall"),
+    "precision": ("精确率", "精確率", "適合率", "정밀도", "precision"),
+    "false positives": ("假阳性率", "偽陽性率", "偽陽性率", "거짓 양성 비율", "false positives"),
+    "true positives": ("真阳性率", "真陽性率", "真陽性率", "참 양성 비율", "true positives"),
+    "mean of": ("{} 类平均", "{} 類平均", "{} クラスの平均", "{}개 클래스 평균", "mean of {}"),
+    "no auc": ("无 AUC", "無 AUC", "AUC なし", "AUC 없음", "no AUC"),
+    # calibration
+    "calibration": (
+        "校准：得分与真实正确率平均相差 {}（ECE）",
+        "校準：分數與真實正確率平均相差 {}（ECE）",
+        "較正：スコアと正解率の差は平均 {}（ECE）",
+        "보정: 점수와 실제 정답률의 평균 차이 {} (ECE)",
+        "Calibration: the scores are {} from the truth (ECE)",
+    ),
+    "score": ("得分", "分數", "スコア", "점수", "score"),
+    "share right": (
+        "回答正确的比例",
+        "回答正確的比例",
+        "正解の割合",
+        "정답 비율",
+        "share of right answers",
+    ),
+    "share pictures": (
+        "占图片的比例",
+        "占圖片的比例",
+        "画像に占める割合",
+        "그림에서 차지하는 비율",
+        "share of the pictures",
+    ),
+    "agree": (
+        "得分与正确率一致",
+        "分數與正確率一致",
+        "スコアと正解率が一致",
+        "점수와 정답률이 일치",
+        "score and right answers agree",
+    ),
+    "surer than right": (
+        "过于自信",
+        "過於自信",
+        "自信過剰",
+        "과신",
+        "surer than right",
+    ),
+    "righter than sure": (
+        "自信不足",
+        "自信不足",
+        "自信不足",
+        "과소 확신",
+        "more often right than sure",
+    ),
+    "honest": ("理想", "理想", "理想", "이상적", "honest"),
+    "count": ("{} 张图片", "{} 張圖片", "画像 {} 枚", "그림 {}장", "{} pictures"),
+    # the map of the features
+    "features": (
+        "最后一层之前的特征（t-SNE）",
+        "最後一層之前的特徵（t-SNE）",
+        "最終層の手前の特徴（t-SNE）",
+        "마지막 층 이전의 특징 (t-SNE)",
+        "Features before the last layer, by t-SNE",
+    ),
+    "features note": (
+        "{} / {} 张图片。深色圆环：回答错误",
+        "{} / {} 張圖片。深色圓環：回答錯誤",
+        "画像 {} / {} 枚。濃い輪：誤答",
+        "그림 {} / {}장. 짙은 고리: 오답",
+        "{} of {} pictures; a dark ring: answered wrongly",
+    ),
+    "and more": ("… 另有 {} 个", "… 另有 {} 個", "… ほか {} 件", "… 외 {}개", "… and {} more"),
+}
