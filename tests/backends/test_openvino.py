@@ -55,6 +55,8 @@ def test_f32_gives_what_torch_gives_on_real_frames(builtin, pixels, reference):
     assert (engine.name, engine.precision, engine.device) == ("openvino", "f32", "cpu")
     assert engine.layer_name == "bn2"
     assert_parity(engine, pixels, reference, half=False)
+    torchs = backend(builtin, backend="torch").start(pixels[:3], None)().features
+    assert np.abs(engine.start(pixels[:3], None)().features - torchs).max() < 1e-3
 
 
 @pytest.mark.skipif(not has_bf16(), reason="this CPU has no bf16")
@@ -178,19 +180,28 @@ def test_a_damaged_entry_is_made_anew(cache, caplog):
 
 def test_other_weights_and_layers_have_entries_of_their_own():
     model = small()
-    options = [{}, {"layer": "0"}, {"layer": "default"}, {"layer": "none"}, {"cam": "none"}]
+    options = [{}, {"layer": "0"}, {"layer": "default"}, {"layer": "none"}]
     keys = [_key(model, FileOptions(**one)) for one in options]
     keys.append(_key(small(seed=1), FileOptions()))
     assert len(set(keys)) == len(keys)
-    assert _key(small(), FileOptions(cam="layercam")) == keys[0]
+    for cam in ("layercam", "none"):
+        assert _key(small(), FileOptions(cam=cam, precision="bf16")) == keys[0]
+
+
+def test_a_network_without_a_map_says_so_though_it_lies_in_the_cache(cache):
+    net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 5))
+    model = oracle.as_model(net.eval(), classes=5)
+    assert backend(model, cam="none").name == "openvino"
+    with pytest.raises(UsageError, match="--cam none does without a map"):
+        backend(model)
 
 
 def test_a_fault_that_may_pass_is_not_kept(cache, monkeypatch, caplog):
     """A converter that is killed, say for its memory, takes nobody with it."""
     killed = [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
-    true_run = subprocess.run
+    true_start = subprocess.Popen
     with monkeypatch.context() as patch:
-        patch.setattr("subprocess.run", lambda _command, **rest: true_run(killed, **rest))
+        patch.setattr("subprocess.Popen", lambda _command, **rest: true_start(killed, **rest))
         assert backend(small()).name == "torch"
     assert "converter: it ended with -9" in caplog.text
     assert list(cache.iterdir()) == []

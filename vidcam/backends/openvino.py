@@ -21,6 +21,7 @@ from torch import Tensor
 from vidcam.backends import Batches
 from vidcam.backends.cache import cached
 from vidcam.backends.halves import HalvesBackend, Refused, Unsuitable, fixed_sizes
+from vidcam.cam.layers import layer_of
 from vidcam.cam.tail import Tail, TailError
 from vidcam.errors import UsageError, VidcamError
 from vidcam.models import Model
@@ -36,6 +37,8 @@ EXPORTED, CONVERTED = "trunk.pt2", "trunk.xml"
 # Part of the key: this number says that what an entry holds has changed, the versions that the
 # code of a network or what is made of it may have.
 FORMAT = 2
+# On 2 free cores, of small networks; large ones and busy machines need a few times as much.
+ABOUT_S = 10
 PACKAGES = ("torch", "torchvision", "timm", "openvino")
 
 
@@ -78,9 +81,11 @@ def openvino_backend(
         with cached(_key(model, cam), partial(_build, model, cam)) as folder:
             if (folder / REFUSED).exists():
                 raise Unsuitable((folder / REFUSED).read_text("utf-8"))
-            about = json.loads((folder / ABOUT).read_text("utf-8"))
+            layer = json.loads((folder / ABOUT).read_text("utf-8"))["layer"]
+            if layer is None and cam.cam != "none":
+                layer = layer_of(model, cam)  # it was made without one: says why there is none
             trunk = OpenVINOTrunk(core, folder / CONVERTED, model, precision, batches)
-            return HalvesBackend(trunk, Tail.load(folder), about["layer"], cam.cam)
+            return HalvesBackend(trunk, Tail.load(folder), layer, cam.cam)
     except VidcamError:
         raise
     except (OSError, RuntimeError) as error:
@@ -170,17 +175,17 @@ def _precision(core: Any, asked: str) -> str:
 
 
 def _build(model: Model, cam: CamOptions, folder: Path) -> None:
-    from vidcam.backends.convert import convert
+    from vidcam.backends.convert import convert, converter
     from vidcam.backends.fold import fold_batchnorm
-    from vidcam.cam.layers import layer_of
     from vidcam.cam.partition import PartitionError, partition
 
     layer = layer_of(model, cam)
-    log.info("prepares %s for OpenVINO, which takes a while the first time", model.name)
+    log.info("prepares %s for OpenVINO: about %d s, once for these weights", model.name, ABOUT_S)
     try:
-        sample = torch.zeros(1, 3, model.size, model.size)
-        halves = partition(fold_batchnorm(model.net, sample, keep=layer), layer, model.size)
-        convert(halves.trunk, model.size, folder)
+        with converter(folder) as child:
+            sample = torch.zeros(1, 3, model.size, model.size)
+            halves = partition(fold_batchnorm(model.net, sample, keep=layer), layer, model.size)
+            convert(halves.trunk, model.size, folder, child)
         halves.tail.save(folder)
     except (PartitionError, TailError, Refused) as error:
         (folder / REFUSED).write_text(str(error), "utf-8")
@@ -190,8 +195,9 @@ def _build(model: Model, cam: CamOptions, folder: Path) -> None:
 
 
 def _key(model: Model, cam: CamOptions) -> str:
+    # Not the method: where nothing is explained the network is cut at the same layer.
     asked = cam.layer or model.layer
-    layer = None if cam.cam == "none" else [asked] if asked else []
+    layer = [asked] if asked else []
     versions = [metadata.version(package) for package in PACKAGES]
     parts = [FORMAT, model.fingerprint, model.size, layer, *versions]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
