@@ -8,7 +8,6 @@ longest hole then, and what the program says of each camera in its closing table
 
 import itertools
 import json
-import os
 import re
 import signal
 import sys
@@ -25,6 +24,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "cli")]
 from live_runs import Live  # noqa: E402
 from rtsp_server import RtspServer  # noqa: E402
 from stamps import stamped_clip  # noqa: E402
+
+from vidcam.machine import cores  # noqa: E402
 
 SIZE = 640, 360
 WARM_S = 2.0
@@ -59,7 +60,7 @@ def main(seconds: float, rate: int) -> None:
                 code = run.ends(30)
         report = {
             "what": "four cameras of 640x360, one freezes, one ends",
-            "seconds": seconds, "rate": rate, "cores": len(os.sched_getaffinity(0)),
+            "seconds": seconds, "rate": rate, "cores": cores(),
             "exit_code": code, "cameras": {},
         }  # fmt: skip
         for number, camera in enumerate(cameras):

@@ -12,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from vidcam.machine import cores, cpu_name
+
 ROOT = Path(__file__).resolve().parents[1]
 BENCH = ROOT / "bench"
 CLIP = ROOT / "sample_media" / "cat.mp4"
@@ -29,21 +31,13 @@ class LeftOut(Exception):
 
 def machine() -> dict[str, Any]:
     """What it runs on."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     return {
-        "cpu": names[0] if names else platform.processor(),
+        "cpu": cpu_name(),
         "cores": cores(),
         "gpus": _gpus(),
         "system": platform.platform(),
         "python": platform.python_version(),
     }
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def versions() -> dict[str, str]:

@@ -296,7 +296,7 @@ def test_a_slow_clip_loses_no_frame_at_its_cut(tmp_path):
 def test_a_decoder_has_a_bounded_number_of_threads_that_end_with_it(
     tmp_path, monkeypatch, cores, most
 ):
-    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    monkeypatch.setattr("vidcam.sources.file.cores", lambda: cores)
     clip = make_clip(tmp_path / "a.mp4")
     before = len(list(THREADS.iterdir()))
     source = open_source(str(clip), FileOptions())

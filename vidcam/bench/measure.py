@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import av
 
 from vidcam.bench.stages import STAGES, Clock, Cost, stage_costs
+from vidcam.machine import cores
 from vidcam.options import BenchOptions, EncodeOptions
 from vidcam.sinks.encoder import encoder
 from vidcam.sinks.file import VideoFileSink
@@ -136,9 +137,9 @@ def measure(
         began(f"round {number} of {repeats}: each stage alone")
         peak_bytes = peak_bytes or peak_memory_bytes()
         stages = stage_costs(session, clip, options, folder / f"stages{suffix}")
-        others = max(0.0, used_s - clock.cpu_s) / (clock.wall_s * available_cores())
+        others = max(0.0, used_s - clock.cpu_s) / (clock.wall_s * cores())
         rounds.append(Round(clock.cost(frames), stages, others if used_s else None))
-    return Measurement(frames, available_cores(), session.backend.device, peak_bytes, tuple(rounds))
+    return Measurement(frames, cores(), session.backend.device, peak_bytes, tuple(rounds))
 
 
 def suffix_for(options: EncodeOptions) -> str:
@@ -146,13 +147,6 @@ def suffix_for(options: EncodeOptions) -> str:
     name = encoder(options.encoder).canonical_name
     with av.open(io.BytesIO(), "w", format="mp4") as container:
         return ".mp4" if name in container.supported_codecs else ".mkv"
-
-
-def available_cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def cores_used_s() -> float:

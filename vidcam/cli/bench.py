@@ -17,6 +17,7 @@ import click
 from vidcam.cli.options import options_of, verbosity
 from vidcam.cli.signals import Interrupts
 from vidcam.errors import Interrupted, OutputError, system_reason
+from vidcam.machine import cpu_name
 from vidcam.options import BenchOptions
 
 if TYPE_CHECKING:
@@ -205,7 +206,7 @@ def _machine(session: "Session", cores: int) -> Report:
         "engine": {"summary": session.summary, "model": session.model.name, "name": backend.name,
                    "device": backend.device, "precision": backend.precision,
                    "layer": backend.layer_name, "batch": session.policy.batch},
-        "machine": {"cpu": _cpu(), "cores": cores, "device": _gpu(backend.device),
+        "machine": {"cpu": cpu_name(), "cores": cores, "device": _gpu(backend.device),
                     "system": platform.platform(), "python": platform.python_version()},
         "versions": dict(_versions()),
     }  # fmt: skip
@@ -215,13 +216,6 @@ def _versions() -> Iterator[tuple[str, str]]:
     for package in PACKAGES:
         with suppress(metadata.PackageNotFoundError):
             yield package, metadata.version(package)
-
-
-def _cpu() -> str:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _gpu(device: str) -> str | None:

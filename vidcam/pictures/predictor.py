@@ -16,6 +16,7 @@ from vidcam.backends import Batches, load_backend
 from vidcam.classifier import Classifier, Seen
 from vidcam.errors import SourceError
 from vidcam.labels import parse_classes
+from vidcam.machine import cores
 from vidcam.models import load_model
 from vidcam.options import CamOptions
 from vidcam.pictures.inputs import readable
@@ -105,7 +106,7 @@ class Predictor:
         `pictures` are paths, PIL images, or arrays: (H, W, 3) uint8 RGB or (H, W) grey. One that
         cannot be read is told to `refused`, else its SourceError is raised.
         """
-        threads = min(4, os.cpu_count() or 1)
+        threads = min(4, cores())
         with ThreadPoolExecutor(threads, "vidcam-pictures") as pool:
             ready = self._ready(pictures, pool, refused)
             try:

@@ -4,7 +4,6 @@ What an encoder holds is lost when the process is killed, so its look-ahead, B-f
 are bounded by the rate at which frames really come.
 """
 
-import os
 from fractions import Fraction
 from typing import Any
 
@@ -14,6 +13,7 @@ from av.codec.codec import Capabilities
 from av.codec.context import Flags
 from av.video.frame import PictureType
 
+from vidcam.machine import cores
 from vidcam.options import EncodeOptions
 from vidcam.sinks.encoder import configure, set_colours
 from vidcam.sinks.file import SMALL_CLOCK
@@ -38,7 +38,7 @@ def bounds(rate: float) -> tuple[int, int, int]:
     It holds max(look-ahead, B-frames) + threads - 1 frames, and one more for their times.
     """
     held = max(0, int(HELD_S * rate + 1e-6) - 1)
-    threads = min(MOST_THREADS, 1 + held // 4, (os.cpu_count() or 1) + 1)
+    threads = min(MOST_THREADS, 1 + held // 4, cores() + 1)
     lookahead = min(LONGEST_LOOKAHEAD, held - (threads - 1))
     return lookahead, min(MOST_B_FRAMES, lookahead), threads
 

@@ -6,7 +6,6 @@ The encoder runs here, in the caller's thread; all that may hang runs in a proce
 
 import io
 import logging
-import os
 from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
@@ -18,6 +17,7 @@ import av
 from av.video.frame import PictureType
 
 from vidcam.errors import UsageError, system_reason
+from vidcam.machine import cores
 from vidcam.options import EncodeOptions, LiveOptions
 from vidcam.sinks import Sink
 from vidcam.sinks.encoder import check_output, configure, encoder, set_colours
@@ -279,7 +279,7 @@ def _set_up(context: Any, info: StreamInfo, options: EncodeOptions) -> None:
     # Key frames are asked for by time, since a live rate is not what it claims; this is a limit.
     context.gop_size = max(1, round(2 * KEY_FRAME_EVERY_S * float(info.rate)))
     pixels_per_s = info.width * info.height * float(info.rate)
-    context.thread_count = min(1 + ceil(pixels_per_s / PIXELS_PER_THREAD_S), os.cpu_count() or 1)
+    context.thread_count = min(1 + ceil(pixels_per_s / PIXELS_PER_THREAD_S), cores())
     context.time_base = CLOCK
     context.sample_aspect_ratio = info.sample_aspect_ratio
 

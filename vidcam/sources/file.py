@@ -1,7 +1,6 @@
 """A video file or an http(s) URL: every frame in order, upright, with its time and its sound."""
 
 import logging
-import os
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import av
 from av.container import InputContainer
 
 from vidcam.errors import SourceError, SourceLost, redact
+from vidcam.machine import cores
 from vidcam.options import ReadOptions
 from vidcam.sources.container import (
     MICROSECONDS,
@@ -57,7 +57,7 @@ class FileSource:
             self._video = video_track(self._container, self.name, options.track)
             self._audio = self._container.streams.best("audio") if audio else None
             self._video.thread_type = "AUTO"
-            self._video.codec_context.thread_count = min(MOST_THREADS, (os.cpu_count() or 1) + 1)
+            self._video.codec_context.thread_count = min(MOST_THREADS, cores() + 1)
             self._time_base: Fraction = self._video.time_base or Fraction(1, 90_000)
             self._rate = self._video.average_rate or self._video.guessed_rate or FALLBACK_RATE
             self._normaliser = Normaliser()

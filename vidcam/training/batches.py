@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from vidcam.errors import SourceError, VidcamError
+from vidcam.machine import cores
 from vidcam.pictures.reading import read_picture
 from vidcam.pictures.square import square_of
 from vidcam.prepare import Geometry
 from vidcam.training.augment import GEOMETRIES, Preset, preset
-from vidcam.training.cores import cores
 from vidcam.training.dataset import Sample
 from vidcam.training.features import side_px
 from vidcam.types import Pixels

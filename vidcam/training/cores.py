@@ -1,9 +1,10 @@
 """Reading many pictures at once, on all cores."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
+
+from vidcam.machine import cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -14,13 +15,6 @@ Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 def silent(results: Iterable[Any], _total: int) -> Iterable[Any]:
     """A Progress that shows nothing."""
     return results
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def on_all_cores(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:

@@ -1,7 +1,6 @@
 """Labelled pictures through a network: their logits, and the features that its head sees."""
 
 import math
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +15,7 @@ from torch import nn
 from vidcam.backends.torch import Normalise, choose_device
 from vidcam.errors import SourceError, UnknownName, UsageError
 from vidcam.labels import Labels, parse_classes
+from vidcam.machine import cores
 from vidcam.models import Model, load_model
 from vidcam.models.heads import HeadInput
 from vidcam.pictures.inputs import readable
@@ -191,7 +191,7 @@ class Evaluator:
         """Decoded in threads, in order, a little ahead of the network."""
         waiting: deque[tuple[Sample, Future[Pixels]]] = deque()
         coming = iter(samples)
-        with ThreadPoolExecutor(min(4, os.cpu_count() or 1), "vidcam-pictures") as pool:
+        with ThreadPoolExecutor(min(4, cores()), "vidcam-pictures") as pool:
             try:
                 while True:
                     for sample in islice(coming, self._batch * BATCHES_AHEAD - len(waiting)):

@@ -17,12 +17,13 @@ from torch import Tensor, nn
 
 from vidcam.backends.fold import fold_batchnorm
 from vidcam.errors import SourceError
+from vidcam.machine import cores
 from vidcam.models.heads import head_path, replace_module
 from vidcam.pictures.inputs import readable
 from vidcam.pictures.reading import read_picture
 from vidcam.pictures.square import square_of
 from vidcam.prepare import Geometry
-from vidcam.training.cores import Progress, cores, silent
+from vidcam.training.cores import Progress, silent
 from vidcam.training.dataset import Sample
 from vidcam.types import Pixels
 

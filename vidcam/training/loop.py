@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from vidcam.backends.torch import choose_device
 from vidcam.errors import SourceError, VidcamError
+from vidcam.machine import cores
 from vidcam.models.checkpoint import Checkpoint, save_checkpoint
 from vidcam.training.batches import (
     Key,
@@ -23,7 +24,6 @@ from vidcam.training.batches import (
     readers_watched,
     training_keys,
 )
-from vidcam.training.cores import cores
 from vidcam.training.logistic import Labels, Score, score
 from vidcam.training.sides import Sides
 from vidcam.training.start import Start, freeze
