@@ -119,7 +119,9 @@ def test_a_second_map_and_a_fixed_class(builtin, pixels):
     assert np.abs(got.second_maps - both.second_maps).max() < 1e-3 * np.abs(both.second_maps).max()
 
 
-@pytest.mark.parametrize(("name", "layer"), [("resnet50", "layer4.2.conv3"), ("swin_t", None)])
+@pytest.mark.parametrize(
+    ("name", "layer"), [("resnet50", "layer4.2.conv3"), ("timm:vit_tiny_patch16_224", None)]
+)
 def test_other_networks_with_what_crosses_their_cut(name, layer, cache):
     model, few = oracle.as_model(oracle.network(name)), oracle.pixels_of(3)
     engine = backend(model, layer=layer)

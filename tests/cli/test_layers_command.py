@@ -84,7 +84,10 @@ def test_quiet_leaves_the_heading_out(run_main, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["resnet51"], "unknown model 'resnet51'; nearest: resnet"),
+        (
+            ["resnet51"],
+            "unknown model 'resnet51', nor is there such a file or folder; nearest: resnet",
+        ),
         (["missing.pt"], "missing.pt"),
         (["resnet18", "resnet34"], "vidcam layers --help"),
     ],

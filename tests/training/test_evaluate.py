@@ -245,10 +245,10 @@ def test_the_worst_and_the_most_confused_are_found_and_explained(checkpoint, fol
     shown |= {one.path for pair in found.pairs for one in pair.examples}
     assert set(found.looked) == shown
     for looked in found.looked.values():
-        assert looked.picture.shape == (96, 96, 3)
+        assert looked.picture.shape == (320, 320, 3)
         for heated in (looked.answer, looked.true):
             assert heated is None or (
-                heated.shape == (96, 96, 3) and (heated != looked.picture).any()
+                heated.shape == (320, 320, 3) and (heated != looked.picture).any()
             )
     assert any(looked.answer is not None for looked in found.looked.values())
 
