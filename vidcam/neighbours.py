@@ -33,7 +33,8 @@ class Neighbours:
 
     @cached_property
     def _transposed(self) -> NDArray[np.float32]:
-        return np.ascontiguousarray(self.features.T.astype(np.float32))
+        # At their length once more: float16 rounded it, and others may have written the checkpoint.
+        return np.ascontiguousarray(unit(self.features).T)
 
 
 @cache

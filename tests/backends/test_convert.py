@@ -68,5 +68,5 @@ def test_a_long_conversion_says_that_it_goes_on_and_ends_at_last(tmp_path, monke
         with pytest.raises(Unsuitable, match="more than 2 s"):
             convert(trunk_of(net, torch.zeros(2, 3, 8, 8)), 8, tmp_path, child)
         child.kill()
-    assert "still prepares it, after 1 s more" in caplog.text
+    assert "still prepares it, for 1 s now" in caplog.text
     assert not (tmp_path / CONVERTED).exists() and (tmp_path / EXPORTED).exists()

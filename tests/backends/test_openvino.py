@@ -10,6 +10,7 @@ import pytest
 import torch
 from backends.frames import assert_parity, outputs, real_pixels
 from cam import oracle
+from checkpoints import small_checkpoint
 from torch import nn
 
 from vidcam.backends import Batches, Choice, Second, load_backend
@@ -17,6 +18,7 @@ from vidcam.backends.cache import cache_folder
 from vidcam.backends.halves import fixed_sizes
 from vidcam.backends.openvino import _key, is_best_for, shared_core
 from vidcam.errors import UsageError
+from vidcam.models import load_model
 from vidcam.options import FileOptions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -186,8 +188,21 @@ def test_other_weights_and_layers_have_entries_of_their_own():
     keys = [_key(model, FileOptions(**one)) for one in options]
     keys.append(_key(small(seed=1), FileOptions()))
     assert len(set(keys)) == len(keys)
-    for cam in ("layercam", "none"):
-        assert _key(small(), FileOptions(cam=cam, precision="bf16")) == keys[0]
+    assert _key(small(), FileOptions(cam="layercam", precision="bf16")) == keys[0]
+    # Without a map no layer is looked for, but one that is named serves both.
+    assert _key(small(), FileOptions(cam="none")) not in keys
+    assert _key(small(), FileOptions(cam="none", layer="0")) == keys[1]
+
+
+def test_a_network_that_keeps_back_what_its_head_is_given_runs_on_torch(tmp_path, cache, caplog):
+    """SqueezeNet's head is a convolution, and what is unknown to it is told by what that gets."""
+    neighbours = torch.nn.functional.normalize(torch.rand(4, 512)).half()
+    path = small_checkpoint(tmp_path, neighbours=neighbours, nearness=0.5, layer="features.12")
+    model = load_model(FileOptions(model=str(path)))
+    engine = backend(model)
+    assert engine.name == "torch" and "tells the unknown" in caplog.text
+    pixels = np.zeros((1, 64, 64, 3), np.uint8)
+    assert engine.start(pixels, None)().features.shape == (1, 512)
 
 
 def test_a_network_without_a_map_says_so_though_it_lies_in_the_cache(cache):

@@ -238,7 +238,10 @@ def test_the_default_layer_of_the_checkpoint_is_used_unless_the_options_name_one
     settings = FileOptions(precision="f32", device="cpu", layer="layer2")
     assert TorchBackend(model, settings, settings).layer_name == "layer2"
     assert backend(net).layer_name == "layer4"
-    assert backend(net, cam="none").layer_name == "layer4"  # one network for both, on every engine
+    assert backend(net, cam="none").layer_name is None
+    settings = FileOptions(precision="f32", device="cpu", cam="none", backend="torch")
+    # One that is named is cut at all the same, so that an engine prepares one network for both.
+    assert TorchBackend(model, settings, settings).layer_name == "layer3"
 
 
 def test_two_engines_of_one_network_do_not_disturb_each_other():

@@ -1,6 +1,7 @@
 """A network of one's own in a file without code; every other file is refused in one sentence."""
 
 import pickle
+from math import nan
 
 import pytest
 import torch
@@ -10,6 +11,8 @@ from torchvision import models
 from vidcam.backends import Choice, load_backend
 from vidcam.errors import UnknownName, UsageError
 from vidcam.models import builtin, load_model
+from vidcam.models.architectures import create
+from vidcam.models.heads import HeadInput, head_of, head_width
 from vidcam.options import FileOptions
 
 LABELS = ["貓", "犬のぬいぐるみ", "고양이 ñ €"]
@@ -188,6 +191,29 @@ def test_fewer_labels_than_outputs_do_not_fit(good, save):
     assert "do not fit resnet18" in refusal(save(good | {"labels": LABELS[:2]}))
 
 
+def test_neighbours_must_be_what_the_head_is_given(good, save):
+    def near(width, **changed):
+        return good | {"neighbours": torch.ones(2, width).half(), "nearness": 0.5} | changed
+
+    assert load(save(near(512))).neighbours.features.shape == (2, 512)
+    message = refusal(save(near(100)))
+    assert "have 100 numbers each" in message and "gives its head 512" in message
+    headless = "timm:deit_tiny_distilled_patch16_224"
+    net, _ = create(headless, 3, 224, {})
+    other = {"arch": headless, "state_dict": net.state_dict()}
+    assert "has no single head" in refusal(save(near(192, **other)))
+
+
+@pytest.mark.parametrize(
+    ("arch", "width"), [("squeezenet1_1", 512), ("simplecnn", 512), ("timm:dla34", 512)]
+)
+def test_the_width_of_a_head_is_that_of_the_features_it_is_given(arch, width):
+    net, _ = create(arch, 3, 64, {})
+    with HeadInput(head_of(net.eval())) as head, torch.no_grad():
+        net(torch.zeros(2, 3, 64, 64))
+    assert head.features(2).shape == (2, width) and head_width(net) == width
+
+
 def test_an_unknown_architecture_or_fit_lists_the_nearest(good, save):
     with pytest.raises(UnknownName, match="resnet18"):
         load(save(good | {"arch": "resnet81"}))
@@ -201,10 +227,17 @@ def test_an_unknown_architecture_or_fit_lists_the_nearest(good, save):
         {"vidcam": 2}, {"labels": 3}, {"labels": []}, {"labels": "abc"}, {"state_dict": None},
         {"state_dict": [1]}, {"arch": 5}, {"arch": ["resnet18"]}, {"size": "big"}, {"size": -3},
         {"mean": 3}, {"mean": (1.0, 2.0)}, {"std": (0.0, 1.0, 1.0)}, {"crop_share": 0},
-        {"crop_share": 2.0}, {"layer": 5}, {"fit": 7},
+        {"crop_share": 2.0}, {"layer": 5}, {"fit": 7}, {"nearness": 2}, {"neighbours": [[1.0]]},
+        {"neighbours": torch.zeros(2, 512)}, {"neighbours": torch.zeros(2, 0).half()},
+        {"neighbours": torch.zeros(512).half()}, {"neighbours": torch.full((2, 512), nan).half()},
     ],
     ids=str,
 )  # fmt: skip
 def test_a_value_that_makes_no_sense_is_refused_by_name(good, save, wrong):
     (key,) = wrong
     assert key in refusal(save(good | wrong))
+
+
+def test_sparse_neighbours_are_refused(good, save):
+    sparse = torch.zeros(2, 512).half().to_sparse()
+    assert "neighbours" in refusal(save(good | {"neighbours": sparse}))

@@ -105,7 +105,7 @@ def test_all_that_is_saved_comes_back(checkpoint, tmp_path):
 
 def test_neighbours_come_back(checkpoint, tmp_path):
     path = tmp_path / "ck.pt"
-    neighbours = Neighbours(np.eye(3, 5, dtype=np.float16), 0.25)
+    neighbours = Neighbours(np.eye(3, 256, dtype=np.float16), 0.25)
     save_checkpoint(path, dataclasses.replace(checkpoint, neighbours=neighbours))
     for found in (
         read_checkpoint(path).neighbours,

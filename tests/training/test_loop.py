@@ -22,6 +22,7 @@ from vidcam.errors import Interrupted, OutputError, SourceError, UsageError, Vid
 from vidcam.models.checkpoint import read_checkpoint
 from vidcam.prepare import Geometry
 from vidcam.training.batches import Pictures, evaluation_keys, training_keys
+from vidcam.training.cores import silent
 from vidcam.training.dataset import find_dataset
 from vidcam.training.loop import rate_factor
 from vidcam.training.run import Place, Told, train
@@ -295,3 +296,21 @@ def test_the_best_network_knows_what_it_has_learnt_from(pictures, tmp_path):
     best, last = read_checkpoint(folder.best), read_checkpoint(folder.last)
     assert best.neighbours.features.shape == (24, 512) and -1 <= best.neighbours.least <= 1
     assert last.neighbours is None and len(last.thresholds) == len(best.thresholds) == 2
+
+
+def test_an_interruption_after_the_last_epoch_is_gone_on_with(pictures, tmp_path):
+    place, held = Place(tmp_path / "run"), []
+
+    def stopped(what):
+        if what == "what it has learnt":
+            held[0].stop(Interrupted("interrupted"))
+        return silent
+
+    with pytest.raises(Interrupted):
+        train(pictures, place, SMALL, Told(progress=stopped, watch=held.append))
+    assert read_checkpoint(place.folder / "best.pt").neighbours is None
+    again = train(pictures, replace(place, resume=True), SMALL)
+    assert read_checkpoint(place.folder / "best.pt").neighbours is not None
+    assert len(again.rows) == SMALL.epochs
+    with pytest.raises(UsageError, match="is finished after 4 epochs"):
+        train(pictures, replace(place, resume=True), SMALL)

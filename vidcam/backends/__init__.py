@@ -109,10 +109,12 @@ def load_backend(
     if name == "auto":
         name = "openvino" if openvino.is_best_for(device, options.precision) else "torch"
     try:
-        if name == "openvino":
-            return openvino.openvino_backend(model, options, cam, batches)
-        if name == "compile":
-            return compile_backend(model, options, cam, batches)
+        if name != "torch":
+            prepare = compile_backend if name == "compile" else openvino.openvino_backend
+            backend = prepare(model, options, cam, batches)
+            if model.neighbours is not None and not backend.gives_features:
+                raise Unsuitable("it keeps back what the head is given, which tells the unknown")
+            return backend
     except Unsuitable as error:
         log.warning("%s: runs on torch instead of %s: %s", model.name, name, error)
     return TorchBackend(model, options, cam)

@@ -107,7 +107,7 @@ def _wait_for(child: Child) -> None:
     for waited_s in range(0, TIMEOUT_S, SAID_EVERY_S):
         try:
             if waited_s:
-                log.info("still prepares it, after %d s more", waited_s)
+                log.info("still prepares it, for %d s now", waited_s)
             _, said = child.communicate(None if waited_s else READY, timeout=SAID_EVERY_S)
             break
         except subprocess.TimeoutExpired:

@@ -57,6 +57,11 @@ class HalvesBackend:
         self._tail = tail
         self._method = method
 
+    @property
+    def gives_features(self) -> bool:
+        """Whether an Output has the features: they come out of the linear layer's input alone."""
+        return self._tail.has_head
+
     def start(self, pixels: Pixels, choice: Choice | None, second: Second | None = None) -> Pending:
         """As `Backend`."""
         explained = Explained(self._method, choice, second)

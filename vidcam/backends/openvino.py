@@ -82,8 +82,6 @@ def openvino_backend(
             if (folder / REFUSED).exists():
                 raise Unsuitable((folder / REFUSED).read_text("utf-8"))
             layer = json.loads((folder / ABOUT).read_text("utf-8"))["layer"]
-            if layer is None and cam.cam != "none":
-                layer = layer_of(model, cam)  # it was made without one: says why there is none
             trunk = OpenVINOTrunk(core, folder / CONVERTED, model, precision, batches)
             return HalvesBackend(trunk, Tail.load(folder), layer, cam.cam)
     except VidcamError:
@@ -195,9 +193,9 @@ def _build(model: Model, cam: CamOptions, folder: Path) -> None:
 
 
 def _key(model: Model, cam: CamOptions) -> str:
-    # Not the method: where nothing is explained the network is cut at the same layer.
+    # Not the method: without a map too the network is cut where a layer is named.
     asked = cam.layer or model.layer
-    layer = [asked] if asked else []
+    layer = [asked] if asked else None if cam.cam == "none" else []
     versions = [metadata.version(package) for package in PACKAGES]
     parts = [FORMAT, model.fingerprint, model.size, layer, *versions]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

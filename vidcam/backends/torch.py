@@ -18,7 +18,7 @@ from vidcam.cam import split
 from vidcam.cam.layers import layer_of
 from vidcam.errors import UnknownName, UsageError
 from vidcam.models import Model
-from vidcam.models.heads import HeadInput
+from vidcam.models.heads import HeadInput, head_of
 from vidcam.options import CamOptions, ModelOptions
 from vidcam.types import Pixels
 
@@ -55,6 +55,7 @@ class TorchBackend:
         sample = torch.zeros(1, 3, model.size, model.size)
         net = fold_batchnorm(model.net, sample, keep=self.layer_name)
         self._net = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._head = head_of(self._net)
         self._layer = self._net.get_submodule(self.layer_name) if self.layer_name else None
         self._normalise = Normalise(model).to(self.device)
         self._f32_tail = self._tail_runs_in_f32(model.size)
@@ -66,7 +67,7 @@ class TorchBackend:
 
     def _start(self, pixels: Pixels, explained: Explained) -> Pending:
         inputs = self._normalise(upload(pixels, self.device))
-        with HeadInput(self._net) as head, self._autocast():
+        with HeadInput(self._head) as head, self._autocast():
             if self._layer is None:
                 with torch.no_grad():
                     logits = self._net(inputs)

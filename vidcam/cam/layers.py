@@ -122,19 +122,17 @@ def _has_grid(output: Tensor, shape: Shape) -> bool:
 def layer_of(model: Model, cam: CamOptions) -> str | None:
     """The layer that is explained: the one asked for, the model's own, or the default one.
 
-    Without a map too, where there is one: then an engine prepares a network once for both. Raises
-    UsageError when it cannot carry a map that is asked for.
+    Without a map only one that is named, so that an engine prepares a network once for both; to
+    look for one may take a minute. Raises UsageError when it cannot carry a map.
     """
+    if asked := cam.layer or model.layer:
+        check_layer(model.net, asked, model.size)
+        return asked
+    if cam.cam == "none":
+        return None
     try:
-        if asked := cam.layer or model.layer:
-            check_layer(model.net, asked, model.size)
-            return asked
         return default_layer(model.net, model.size)
     except UsageError as error:
-        if cam.cam == "none":
-            return None
-        if cam.layer or model.layer:
-            raise
         raise UsageError(f"{error}, and --cam none does without a map") from None
 
 

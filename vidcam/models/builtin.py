@@ -25,6 +25,7 @@ SIZE = 224
 MEAN = (127.0, 127.0, 127.0)
 STD = (128.0, 128.0, 128.0)
 CROP_SHARE = 0.875
+LAYER = "bn2"
 
 
 def load(languages: tuple[str, ...]) -> Model:
@@ -33,7 +34,7 @@ def load(languages: tuple[str, ...]) -> Model:
     with _readable():
         weights = hashlib.sha256(_weights_file().read_bytes()).hexdigest()
     identity = f"{weights} of timm {metadata.version('timm')}"
-    return Model(BUILTIN, _network, labels, SIZE, MEAN, STD, None, CROP_SHARE, identity=identity)
+    return Model(BUILTIN, _network, labels, SIZE, MEAN, STD, None, CROP_SHARE, LAYER, identity)
 
 
 def _network() -> "nn.Module":

@@ -80,10 +80,25 @@ class Checkpoint:
     def model(self, name: str, languages: tuple[str, ...]) -> Model:
         """The model, its network made at once. Raises UsageError."""
         net = self.network()
+        self._check_neighbours(net)
         return Model(
             name, lambda: net, Labels.of_names(self.labels, languages), **asdict(self.preset),
             temperature=self.temperature, thresholds=self.thresholds, neighbours=self.neighbours,
         )  # fmt: skip
+
+    def _check_neighbours(self, net: "nn.Module") -> None:
+        if self.neighbours is None:
+            return
+        from vidcam.models.heads import head_width
+
+        given, wanted = self.neighbours.features.shape[1], head_width(net)
+        if given != wanted:
+            takes = "has no single head" if wanted is None else f"gives its head {wanted}"
+            where = f"{self.path}: " if self.path else ""
+            raise UsageError(
+                f"{where}its neighbours have {given} numbers each, and {self.arch} {takes}; "
+                "leave neighbours and nearness out"
+            )
 
 
 def load_checkpoint(path: Path, languages: tuple[str, ...]) -> Model:
@@ -156,7 +171,7 @@ def _neighbours_of(payload: dict[str, Any]) -> Neighbours | None:
     features, nearness = payload.get("neighbours"), payload.get("nearness")
     if features is None or nearness is None:
         return None
-    return Neighbours(features.numpy(), float(nearness))
+    return Neighbours(features.detach().numpy(), float(nearness))
 
 
 def _plain(value: Any) -> Any:

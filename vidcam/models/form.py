@@ -30,11 +30,11 @@ def _by_name(value: object, kind: Any) -> bool:
 
 
 def _is_half_matrix(value: object) -> bool:
-    from torch import Tensor, float16
+    from torch import Tensor, float16, strided
 
-    return (
-        isinstance(value, Tensor) and value.dtype == float16 and value.ndim == 2 and len(value) > 0
-    )
+    if not isinstance(value, Tensor) or value.dtype != float16 or value.layout != strided:
+        return False
+    return value.ndim == 2 and value.numel() > 0 and bool(value.isfinite().all())
 
 
 # key -> (what it must be, in words; the test of it)
@@ -57,7 +57,7 @@ RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
         "a list of numbers from 0 to 1",
         lambda value: _are_numbers(value) and all(0 <= one <= 1 for one in value),
     ),
-    "neighbours": ("a matrix of half-precision numbers", lambda value: _is_half_matrix(value)),
+    "neighbours": ("a matrix of finite half-precision numbers", _is_half_matrix),
     "nearness": ("a number from -1 to 1", lambda value: _is_number(value) and -1 <= value <= 1),
     "metrics": ("numbers by name", lambda value: _by_name(value, int | float)),
     "versions": ("text by name", lambda value: _by_name(value, str)),

@@ -23,15 +23,29 @@ class DropoutLinear(nn.Linear):
         return super().forward(kept)
 
 
-class HeadInput:
-    """Keeps what the head of a network is given, while it is entered."""
+def head_of(net: nn.Module) -> nn.Module | None:
+    """The layer that gives the scores, None where there is not just one."""
+    try:
+        return net.get_submodule(head_path(net))
+    except UsageError:
+        return None
 
-    def __init__(self, net: nn.Module) -> None:
+
+def head_width(net: nn.Module) -> int | None:
+    """How many features (D) the head of a network is given; None where it has not just one."""
+    head: Any = head_of(net)
+    if head is None:
+        return None
+    # SqueezeNet's head is a convolution.
+    return int(getattr(head, "in_features", 0) or head.in_channels)
+
+
+class HeadInput:
+    """Keeps what the head of a network is given, while it is entered; nothing without a head."""
+
+    def __init__(self, head: nn.Module | None) -> None:
+        self._head = head
         self._given: Tensor | None = None
-        try:
-            self._head: nn.Module | None = net.get_submodule(head_path(net))
-        except UsageError:
-            self._head = None
 
     def __enter__(self) -> "HeadInput":
         if self._head is not None:

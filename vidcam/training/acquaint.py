@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from vidcam.models.checkpoint import read_checkpoint, save_checkpoint
+from vidcam.models.heads import head_width
 from vidcam.training.choose import few_of
 from vidcam.training.cores import Progress, silent
 from vidcam.training.dataset import Sample
@@ -37,8 +38,13 @@ def acquaint(file: Path, sides: Sides, device: str, progress: Callable[[str], Pr
 def learnt_by(
     evaluator: Evaluator, places: Sequence[int | None], samples: Sequence[Sample], others: Answers,
     progress: Progress = silent,
-) -> Learnt:  # fmt: skip
-    """Pictures that a network has learnt from, as neighbours of others that it has not."""
+) -> Learnt | None:  # fmt: skip
+    """Pictures that a network has learnt from, as neighbours of others that it has not.
+
+    None where what its head is given is not known: the features are its logits then.
+    """
+    if others.features.shape[1] != head_width(evaluator.model.net):
+        return None
     labels = np.array([sample.label for sample in samples], np.int64)
     few = [samples[n] for n in few_of(labels, MOST_NEIGHBOURS, seed=0)]
     features = evaluator(places, few, progress).features

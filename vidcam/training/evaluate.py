@@ -17,7 +17,7 @@ from vidcam.errors import SourceError, UnknownName, UsageError
 from vidcam.labels import Labels, parse_classes
 from vidcam.machine import cores
 from vidcam.models import Model, load_model
-from vidcam.models.heads import HeadInput
+from vidcam.models.heads import HeadInput, head_of
 from vidcam.pictures.inputs import readable
 from vidcam.pictures.predictor import PICTURE_FIT
 from vidcam.pictures.reading import read_picture
@@ -158,7 +158,7 @@ class Evaluator:
         done: list[Sample] = []
         logits, features = [], []
         squares = self._squares(samples, unread)
-        with HeadInput(self._net) as head, torch.no_grad():
+        with HeadInput(head_of(self._net)) as head, torch.no_grad():
             shown = iter(progress(squares, len(samples)))
             while batch := list(islice(shown, self._batch)):
                 pixels = torch.from_numpy(np.stack([square for _, square in batch]))

@@ -11,7 +11,7 @@ import torch
 
 from vidcam.backends.torch import choose_device
 from vidcam.errors import SourceError, UsageError
-from vidcam.models.checkpoint import save_checkpoint
+from vidcam.models.checkpoint import read_checkpoint, save_checkpoint
 from vidcam.training.acquaint import acquaint
 from vidcam.training.augment import describe, preset
 from vidcam.training.cores import Progress, silent
@@ -93,7 +93,7 @@ def train(pictures: str, place: Place, options: TrainOptions, told: Told | None 
     folder.check(place.resume, place.overwrite)
     state = folder.read_state() if place.resume else None
     if state is not None:
-        options = _going_on(state, options, folder.path)
+        options = _going_on(state, options, folder)
     choose_device(options.device)  # refused before the pictures are read
     sides = sides_of(pictures, options, told.progress("looking for duplicates"))
     if state is not None and state["is_foreign"]:
@@ -121,14 +121,17 @@ def train(pictures: str, place: Place, options: TrainOptions, told: Told | None 
     return replace(ended, seconds=time.perf_counter() - begin_s)
 
 
-def _going_on(state: State, given: TrainOptions, path: Path) -> TrainOptions:
+def _going_on(state: State, given: TrainOptions, folder: RunFolder) -> TrainOptions:
+    path = folder.path
     options = resumed_options(state, given, path)
     if state["kind"] == "solved" and state["done"]:
         raise UsageError(
             f"the run in {path} is finished, and a solved head has no epochs to add; "
             "--freeze none trains all of the network"
         )
-    if state["done"] and options.epochs <= state["epoch"]:
+    # An interruption after the last epoch leaves what is unknown to the network to be found out.
+    is_acquainted = folder.best.exists() and read_checkpoint(folder.best).neighbours is not None
+    if state["done"] and options.epochs <= state["epoch"] and is_acquainted:
         raise UsageError(
             f"the run in {path} is finished after {state['epoch']} epochs; "
             "--epochs with a larger number extends it"
