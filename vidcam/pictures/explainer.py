@@ -137,7 +137,8 @@ class Explainer:
                 raise UsageError(f"--layer {self.options.layer[0]}: {named} takes no layer")
             return ()
         shape = self.options.reshape
-        own = (self.model.layer,) if self.model.layer else ()
+        # A grid that is asked for is looked for.
+        own = (self.model.layer,) if self.model.layer and not shape else ()
         asked = tuple(dict.fromkeys(self.options.layer)) or own
         for name in asked:
             check_layer(self.net, name, self.model.size, shape)

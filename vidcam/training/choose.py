@@ -26,8 +26,6 @@ FOLDS = 5
 GROWTHS = (1.0, 8 / 7, 9 / 7)
 FITS = ("crop", "stretch")
 STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
-# So many right, and larger squares are not worth their time.
-EASY = 0.99
 # Enough to tell the squares apart.
 FEW_STRENGTHS = (0.03, 0.3, 1.0)
 

@@ -114,7 +114,7 @@ class HeadTraining:
         """The square that suits, all that was tried, and its features of the pictures.
 
         The fit is chosen at the smallest size, then the size with that fit: they hardly depend on
-        each other, and larger squares cost the most. Where few mistakes are left the size stays.
+        each other, and larger squares cost the most. Where no mistake is left the size stays.
         """
         own, options = self._start.geometry, self._options
         fixed = options.from_ or options.augment not in (None, *OWN_AUGMENTS)
@@ -126,7 +126,7 @@ class HeadTraining:
         first = [Geometry(sizes[0], fit, own.crop_share) for fit in fits]
         tried = self._tried(first, samples)
         best = choose.preferred(list(tried))
-        if best.score.accuracy < choose.EASY and len(sizes) > 1:
+        if best.score.accuracy < 1 and len(sizes) > 1:
             fit = best.geometry.fit
             more = [Geometry(size, fit, own.crop_share) for size in reversed(sizes[1:])]
             larger = self._tried(more, samples)
