@@ -121,6 +121,19 @@ def test_of_two_that_build_at_once_both_get_a_whole_one(folder):
     assert [path.name for path in folder.iterdir()] == ["key"]
 
 
+def test_one_that_came_while_another_was_built_is_left_alone(folder, caplog):
+    """Somebody reads it already."""
+
+    def slowly(made):
+        (made / "text").write_text("second")
+        with cached("key", write("first")):
+            pass
+
+    with cached("key", slowly) as entry:
+        assert (entry / "text").read_text() == "first"
+    assert "damaged" not in caplog.text
+
+
 def test_the_ones_longest_unused_go_and_so_do_abandoned_ones(folder, monkeypatch):
     for age, name in enumerate(("new", "used", "old")):
         with cached(name, write(name)) as entry:

@@ -74,13 +74,15 @@ def _build_beside(entry: Path, build: Build) -> None:
         made.mkdir()
         build(made)
         (made / SUMS).write_text(json.dumps(_sums(made)))
-        if entry.exists():  # damaged
+        if _is_whole(entry):  # another start was quicker, and reads it already
+            return
+        if entry.exists():
             log.warning("%s is damaged; it is made anew", entry)
             entry.rename(Path(scratch) / "damaged")
         try:
             made.rename(entry)
         except OSError:
-            if not _is_whole(entry):  # else another start was quicker, and made the same
+            if not _is_whole(entry):  # else one was quicker at this very moment
                 raise
 
 
